@@ -1,0 +1,124 @@
+"""What an operator is: a small class that says what it looks at and turns it into rows.
+
+An operator never opens files, never imports an engine and never drops rows. It is a frozen dataclass: its fields are
+its parameters, so the fingerprint of its values follows from the class and travels to worker processes by pickle.
+
+Grains: a `video` operator gives rows per video, a `clip` operator rows per clip (a *segmenter* makes the clips
+themselves: its rows are the clip set of its name), a `dataset` operator sees all rows at the end of a run.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from fractions import Fraction
+from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
+
+import numpy as np
+import pyarrow as pa
+
+Grain = Literal["video", "clip", "dataset"]
+
+VIDEO_KEY = pa.schema([("video", pa.string()), ("item", pa.int32())])
+CLIP_KEY = pa.schema(
+    [("video", pa.string()), ("stream", pa.int16()), ("start", pa.int64()), ("end", pa.int64()), ("item", pa.int32())]
+)
+SPAN_COLUMNS = pa.schema([("start_seconds", pa.float64()), ("end_seconds", pa.float64()), ("frames", pa.int32())])
+
+
+@dataclass(frozen=True)
+class Series:
+    """What one measure said about one video: one row per frame that was sampled.
+
+    ticks: (F,) int64, ascending; columns: name -> (F,) or (F, k) array, same order.
+    """
+
+    ticks: np.ndarray
+    columns: Mapping[str, np.ndarray]
+
+    def within(self, start: int, end: int) -> "Series":
+        """The rows with start <= tick < end. Views, no copies."""
+        lo, hi = np.searchsorted(self.ticks, [start, end])
+        return Series(self.ticks[lo:hi], {name: column[lo:hi] for name, column in self.columns.items()})
+
+
+@dataclass(frozen=True)
+class FrameRequest:
+    """Which frames an operator looks at; the planner merges the requests of all due operators.
+
+    measures: per-frame numbers from the one dense pass over the video (names of `curation.measures.MEASURES`).
+    per_clip: pictures of every clip: 0 none, 1 the middle frame, n uniform ones; short side `size` pixels.
+    """
+
+    measures: tuple[str, ...] = ()
+    per_clip: int = 0
+    size: int = 0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """Everything an operator may know about one video.
+
+    rows: tables of the operators it needs, by name; `rows["clips"]` are the distinct spans of all segmenters.
+    series: measures of the dense pass, by name. pictures: (clips, n, H, W, 3) uint8 RGB, in the order of the clips.
+    side: contents of the sidecar files of this video, by suffix (".srt", ".txt", ".info.json" ...).
+    """
+
+    video: str
+    stream: int
+    time_base: Fraction
+    facts: Mapping[str, Any]
+    rows: Mapping[str, pa.Table] = field(default_factory=dict)
+    series: Mapping[str, Series] = field(default_factory=dict)
+    pictures: np.ndarray | None = None
+    side: Mapping[str, bytes] = field(default_factory=dict)
+
+    def seconds(self, tick: int) -> float:
+        return float(tick * self.time_base)
+
+    def tick(self, seconds: float) -> int:
+        """The first tick at or after `seconds`."""
+        ticks = Fraction(seconds).limit_denominator(1_000_000_000) / self.time_base
+        return -int(-ticks // 1)
+
+
+@runtime_checkable
+class Operator(Protocol):
+    """Video and clip operators."""
+
+    name: str
+    version: ClassVar[int]
+    grain: ClassVar[Grain]
+    needs: ClassVar[tuple[str, ...]]  # operators whose rows of the same video it reads; "clips" for all spans
+    frames: ClassVar[FrameRequest]
+    columns: ClassVar[pa.Schema]  # beside the key columns
+
+    def process(self, subject: Subject) -> pa.Table:
+        """Rows for this video: the key columns of the grain, then `columns`. Sorted by key."""
+        ...
+
+
+@runtime_checkable
+class DatasetOperator(Protocol):
+    """Sees the rows of all videos, once, after the last one: groups, clusters, ranks."""
+
+    name: str
+    version: ClassVar[int]
+    grain: ClassVar[Grain]
+    needs: ClassVar[tuple[str, ...]]
+    columns: ClassVar[pa.Schema]
+
+    def process_all(self, rows: Mapping[str, pa.Table]) -> pa.Table:
+        """Rows for the whole dataset, keyed like a video or a clip operator's. Sorted by key."""
+        ...
+
+
+def video_rows(subject: Subject, columns: pa.Schema, rows: Sequence[Mapping[str, Any]]) -> pa.Table:
+    """A table keyed by video: one row per mapping, `item` counts them."""
+    keyed = [{"video": subject.video, "item": item, **row} for item, row in enumerate(rows)]
+    return pa.Table.from_pylist(keyed, schema=pa.schema([*VIDEO_KEY, *columns]))
+
+
+def clip_rows(subject: Subject, columns: pa.Schema, rows: Iterable[Mapping[str, Any]]) -> pa.Table:
+    """A table keyed by clip: each mapping has `start` and `end` ticks, may have `item` (0 if not), then the columns."""
+    keyed = [{"video": subject.video, "stream": subject.stream, "item": 0, **row} for row in rows]
+    keyed.sort(key=lambda row: (row["start"], row["end"], row["item"]))
+    return pa.Table.from_pylist(keyed, schema=pa.schema([*CLIP_KEY, *columns]))
