@@ -65,6 +65,7 @@ def test_calls_that_only_posix_has_stay_in_one_module():
 
 @pytest.mark.parametrize("start", ["import internvideo", "from internvideo.app.cli import main; main(['--help'])"])
 def test_starting_loads_neither_torch_nor_av(start):
-    code = f"import sys\ntry:\n    {start}\nexcept SystemExit:\n    pass\nprint(sorted({{'torch', 'av'}} & set(sys.modules)))"
+    loaded = "print(sorted({'torch', 'av'} & set(sys.modules)))"
+    code = f"import sys\ntry:\n    {start}\nexcept SystemExit:\n    pass\n{loaded}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"

@@ -15,12 +15,10 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import numpy as np
 import pyarrow as pa
 
+from internvideo.store.values import CLIP_KEY, VIDEO_KEY
+
 Grain = Literal["video", "clip", "dataset"]
 
-VIDEO_KEY = pa.schema([("video", pa.string()), ("item", pa.int32())])
-CLIP_KEY = pa.schema(
-    [("video", pa.string()), ("stream", pa.int16()), ("start", pa.int64()), ("end", pa.int64()), ("item", pa.int32())]
-)
 SPAN_COLUMNS = pa.schema([("start_seconds", pa.float64()), ("end_seconds", pa.float64()), ("frames", pa.int32())])
 
 

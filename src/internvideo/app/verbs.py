@@ -1,0 +1,125 @@
+"""The verbs of the command line and their options. A verb's body is one call of `internvideo.jobs`."""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One word of the command line: what it takes, what it calls, one example."""
+
+    name: str
+    summary: str
+    example: str
+    options: Callable[[argparse.ArgumentParser], None]
+    run: Callable[[argparse.Namespace], int]
+
+    def add_to(self, verbs: Any) -> None:
+        """Add this verb to a group of subparsers."""
+        parser = verbs.add_parser(
+            self.name,
+            help=self.summary,
+            description=self.summary,
+            epilog=f"Example: {self.example}",
+            allow_abbrev=False,
+            formatter_class=argparse.RawDescriptionHelpFormatter,
+        )
+        self.options(parser)
+        parser.set_defaults(run=self.run)
+
+
+def show(data: Any, as_json: bool, text: Callable[[], str]) -> None:
+    """Data to stdout: JSON when asked for, else the text."""
+    print(json.dumps(data, ensure_ascii=False, default=str) if as_json else text())
+
+
+def _json_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", dest="as_json", help="print JSON instead of text")
+
+
+def _curate_options(parser: argparse.ArgumentParser) -> None:
+    words = "folders with videos (or files); and changes of the recipe such as operators.shots.threshold=30"
+    parser.add_argument("folders", nargs="+", metavar="FOLDER", help=words)
+    parser.add_argument("--out", required=True, metavar="DATASET", help="dataset folder: made, or brought up to date")
+    parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core)")
+    parser.add_argument("--recipe", default="default", metavar="R", help="default, internvid, or a Python file")
+    parser.add_argument("--runner", choices=["local"], default="local", help="who executes the work")
+    parser.add_argument("--estimate", action="store_true", help="print what it will cost, and stop")
+    _json_option(parser)
+
+
+def _curate(given: argparse.Namespace) -> int:
+    from internvideo.jobs.curate import curate
+    from internvideo.jobs.talk import say_estimate, say_summary
+
+    folders = [word for word in given.folders if not _is_override(word)]
+    overrides = [word for word in given.folders if _is_override(word)]
+    if given.estimate:
+        from internvideo.jobs.curate import estimate
+
+        cost = estimate(folders, given.out, recipe=given.recipe, overrides=overrides, workers=given.workers)
+        show(cost.as_row(), given.as_json, lambda: say_estimate(cost))
+        return 0
+    summary = curate(folders, given.out, recipe=given.recipe, overrides=overrides, workers=given.workers)
+    show(summary.as_row(), given.as_json, lambda: say_summary(summary))
+    return summary.exit_code
+
+
+def _is_override(word: str) -> bool:
+    """`operators.shots.threshold=30`, and no file of that name."""
+    from pathlib import Path
+
+    head, equals, _ = word.partition("=")
+    is_path = all(part.replace("-", "").replace("_", "").isalnum() for part in head.split("."))
+    return bool(equals) and is_path and not Path(word).exists()
+
+
+def _demo_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "folder", nargs="?", metavar="FOLDER", help="your own videos; without it a small world is rendered"
+    )
+    parser.add_argument("--out", default="demo", metavar="DIR", help="where everything goes (default: ./demo)")
+    parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core)")
+
+
+def _demo(given: argparse.Namespace) -> int:
+    from internvideo.jobs.demo import demo
+
+    return demo(given.folder, given.out, workers=given.workers)
+
+
+def _doctor(given: argparse.Namespace) -> int:
+    from internvideo.jobs.doctor import doctor
+
+    report = doctor()
+    show(report.as_row(), given.as_json, report.as_text)
+    return report.exit_code
+
+
+def _dataset_options(parser: argparse.ArgumentParser) -> None:
+    from internvideo.app.dataset_verbs import DATASET_VERBS
+
+    inner = parser.add_subparsers(dest="dataset_verb", metavar="VERB", required=True, parser_class=type(parser))
+    for verb in DATASET_VERBS:
+        verb.add_to(inner)
+
+
+def _no_inner_verb(given: argparse.Namespace) -> int:
+    print("`internvideo dataset --help` shows what can be asked of a dataset", file=sys.stderr)
+    return 2
+
+
+VERBS = (
+    Verb("demo", "The main job on a small rendered world, or on a folder of yours, from nothing to a report.",
+         "internvideo demo ~/Videos", _demo_options, _demo),
+    Verb("curate", "Turn folders of raw videos into a dataset: shots, scores, captions, duplicates, subsets.",
+         "internvideo curate ~/Videos --out my-dataset operators.shots.min_seconds=1", _curate_options, _curate),
+    Verb("dataset", "Look into a dataset, check it, repair it, export it.",
+         "internvideo dataset status my-dataset", _dataset_options, _no_inner_verb),
+    Verb("doctor", "Check this machine: versions, codecs, a decode self-test, memory, GPU.",
+         "internvideo doctor", _json_option, _doctor),
+)  # fmt: skip

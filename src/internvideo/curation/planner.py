@@ -1,0 +1,111 @@
+"""Which operators are due for a video, in which order, and what they have to be told.
+
+Pure functions on names and states: no files, no processes. All due operators of a video share one task, so their
+frame requests are met by one decode pass.
+"""
+
+import dataclasses
+from collections.abc import Collection, Iterable, Sequence
+from importlib.metadata import version as installed_version
+from typing import Any
+
+import pyarrow as pa
+
+from internvideo.config import plain
+from internvideo.curation.measures import MEASURES
+from internvideo.curation.operator import CLIP_KEY, VIDEO_KEY, DatasetOperator, Operator
+from internvideo.errors import UsageError, nearest
+from internvideo.store.values import OperatorSpec
+
+ROOTS = frozenset({"side"})  # what an operator may need that no operator gives: the sidecar files
+
+
+def is_segmenter(operator: Operator | DatasetOperator) -> bool:
+    return bool(getattr(operator, "segmenter", False))
+
+
+def reads(operator: Operator | DatasetOperator, everyone: Sequence[Operator | DatasetOperator]) -> list[str]:
+    """Names of the operators whose rows it reads; "clips" stands for all segmenters."""
+    names: list[str] = []
+    for need in operator.needs:
+        if need == "clips":
+            names += [other.name for other in everyone if is_segmenter(other)]
+        elif need not in ROOTS:
+            names.append(need)
+    return names
+
+
+def in_order(operators: Sequence[Operator]) -> tuple[Operator, ...]:
+    """Each operator after those it reads, else in the given order.
+
+    Raises UsageError for two of one name, a need that nobody gives, and a circle.
+    """
+    by_name = {operator.name: operator for operator in operators}
+    if len(by_name) < len(operators):
+        twice = sorted({o.name for o in operators if sum(p.name == o.name for p in operators) > 1})
+        raise UsageError(f"two operators are called `{twice[0]}`", "give one of them another name")
+    done: dict[str, Operator] = {}
+    while len(done) < len(operators):
+        before = len(done)
+        for operator in operators:
+            needs = reads(operator, operators)
+            for need in needs:
+                if need not in by_name:
+                    raise UsageError(f"operator `{operator.name}` needs `{need}`", nearest(need, by_name))
+            if operator.name not in done and all(need in done for need in needs):
+                done[operator.name] = operator
+                break
+        if len(done) == before:
+            circle = ", ".join(name for name in by_name if name not in done)
+            raise UsageError(f"these operators need each other: {circle}", "break the circle in the recipe")
+    return tuple(done.values())
+
+
+def with_readers(due: Collection[str], operators: Sequence[Operator]) -> tuple[str, ...]:
+    """The due operators and all that read them, directly or not: these may have to run again. In order."""
+    closed = set(due)
+    for operator in operators:  # one pass is enough: readers come after what they read
+        if any(name in closed for name in reads(operator, operators)):
+            closed.add(operator.name)
+    return tuple(operator.name for operator in operators if operator.name in closed)
+
+
+def to_tell(due: Collection[str], operators: Sequence[Operator]) -> tuple[str, ...]:
+    """Operators that are not due but whose rows the due ones read."""
+    read = {name for operator in operators if operator.name in due for name in reads(operator, operators)}
+    return tuple(operator.name for operator in operators if operator.name in read and operator.name not in due)
+
+
+def spec_of(operator: Operator | DatasetOperator) -> OperatorSpec:
+    """What the store has to know: name, version, and everything that its values depend on."""
+    fields: dict[str, Any] = plain(operator)
+    parameters = {name: value for name, value in fields.items() if name not in {"name"}}
+    request = getattr(operator, "frames", None)
+    if request is not None and (request.measures or request.per_clip):
+        parameters["measures"] = {name: MEASURES[name].version for name in request.measures}
+        parameters["decoder"] = f"av {installed_version('av')}"
+    if request is not None and request.per_clip:
+        parameters["pictures"] = [request.per_clip, request.size]
+    key = VIDEO_KEY if operator.grain == "video" else CLIP_KEY
+    schema = pa.schema([*key, *operator.columns])
+    return OperatorSpec(operator.name, operator.version, operator.grain, parameters, schema, is_segmenter(operator))
+
+
+def measures_of(operators: Iterable[Operator], due: Collection[str]) -> tuple[str, ...]:
+    """The union of the measures that the due operators want: what the one dense pass has to count."""
+    return tuple(sorted({m for operator in operators if operator.name in due for m in operator.frames.measures}))
+
+
+def check_parameters(operators: Iterable[Operator | DatasetOperator]) -> None:
+    """Raises UsageError for an operator whose class is no frozen dataclass or that asks for an unknown measure."""
+    for operator in operators:
+        parameters = getattr(type(operator), "__dataclass_params__", None)
+        if not dataclasses.is_dataclass(operator) or parameters is None or not parameters.frozen:
+            raise UsageError(
+                f"operator `{operator.name}` is no frozen dataclass", "decorate it with @dataclass(frozen=True)"
+            )
+        for measure in getattr(getattr(operator, "frames", None), "measures", ()):
+            if measure not in MEASURES:
+                raise UsageError(
+                    f"operator `{operator.name}` asks for the measure `{measure}`", nearest(measure, MEASURES)
+                )

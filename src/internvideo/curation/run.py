@@ -1,0 +1,300 @@
+"""The local runner: hands videos to workers, commits what comes back, survives what goes wrong.
+
+Only this process writes. A unit of work is one video (or one piece of a long one); its rows and its status are
+committed in one transaction when it comes back, so that a kill at any instant loses at most the units in flight.
+"""
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from internvideo.curation.beside import SideFiles
+from internvideo.curation.operator import Operator
+from internvideo.curation.planner import in_order, reads, spec_of, to_tell, with_readers
+from internvideo.curation.pool import Event, Pool
+from internvideo.curation.scan import Found
+from internvideo.curation.worker import (
+    Curator,
+    Identify,
+    Known,
+    Outcome,
+    Task,
+    input_digest,
+    side_digest,
+    table_from_bytes,
+    table_to_bytes,
+)
+from internvideo.store.dataset import Writer
+from internvideo.store.values import Failure, FileRecord, OperatorSpec, Result
+
+CRASHES_TO_QUARANTINE = 2  # a video that alone killed its worker this often in one run is set aside
+OUTSIDE_KILLS = 5  # kills from outside that one video may meet in one run before it is left for the next run
+CHANGES = 2  # how often a file that changes is tried again in one run
+FLUSH_SECONDS = 30.0
+FLUSH_BYTES = 64 << 20
+
+
+@dataclass
+class Progress:
+    """Where a run stands; the listener decides what to show of it."""
+
+    phase: str = "looking"
+    files: int = 0
+    identified: int = 0
+    due: int = 0  # videos with work
+    done: int = 0
+    failed: int = 0
+    frames: int = 0  # decoded in this run
+    seconds_of_video: float = 0.0  # of the videos done
+    last: str = ""  # name of the file that was finished last
+
+
+Listener = Callable[[Progress], None]
+
+
+class Run:
+    """One run over some folders. Call `go` once."""
+
+    def __init__(self, writer: Writer, operators: Sequence[Operator], *, workers: int, tell: Listener) -> None:
+        self._writer, self._tell, self._workers = writer, tell, workers
+        self._operators = in_order(operators)
+        self._specs = {operator.name: spec_of(operator) for operator in self._operators}
+        for spec in self._specs.values():
+            writer.register(spec)
+        self._side = SideFiles()
+        self._places: dict[str, Found] = {}
+        self._waiting: dict[str, dict[tuple[int, int], bytes | None]] = {}  # pieces of long videos
+        self._troubles: Counter[tuple[str, str]] = Counter()
+        self._kept_bytes, self._flushed = 0, time.monotonic()
+        self.progress = Progress()
+
+    def go(self, found: Iterable[Found]) -> Progress:
+        """Bring every video up to date. On Ctrl-C what has come back is kept, then KeyboardInterrupt goes on."""
+        known, unknown = self._take_in(found)
+        tasks = [task for place, video in known if (task := self._task_for(video, place)) is not None]
+        self._say(phase="curating", due=len(tasks))
+        if tasks or unknown:
+            try:
+                with Pool(_Factory(self._operators), self._workers_for(len(tasks) + len(unknown))) as pool:
+                    for task in [*tasks, *unknown]:
+                        pool.submit(task)
+                    for event in pool.events():
+                        self._hear(event, pool)
+            finally:
+                self._flush()
+        self._flush()
+        return self.progress
+
+    def _take_in(self, found: Iterable[Found]) -> tuple[list[tuple[Found, str]], list[Identify]]:
+        """Sort the files into known ones, ones to identify, and ones that cannot be read (recorded at once)."""
+        known, unknown = [], []
+        for place in found:
+            self.progress.files += 1
+            if place.problem is not None:
+                self._writer.remember(_record(place), problem=(place.problem.kind, place.problem.problem))
+                self._say(failed=self.progress.failed + 1)
+                continue
+            video = self._writer.known(_record(place))
+            self._side.note(place)
+            if video is None:
+                unknown.append(Identify(place.path, place.stat))
+                self._places[_path_key(place.path)] = place
+            else:
+                known.append((place, video))
+        self._say(identified=len(known))
+        return known, unknown
+
+    def _workers_for(self, units: int) -> int:
+        return max(1, min(self._workers, units))
+
+    def _task_for(self, video: str, place: Found) -> Task | None:
+        """What has to be done for a video, or None. Each video is done once, whatever the number of its copies."""
+        if video in self._places:
+            return None
+        self._places[video] = place
+        side = self._side.of(place)
+        due = self._due(video, side)
+        if not due:
+            return None
+        names = with_readers(due, self._operators)
+        known = {}
+        for name in {*to_tell(names, self._operators), *names}:
+            state = self._writer.state(video, self._specs[name])
+            if state is not None and state.done:
+                rows = self._writer.rows(self._specs[name], [video]).drop_columns(["input"])
+                known[name] = Known(state.input, table_to_bytes(rows))
+        return Task(video, place.path, place.stat, names, known, side)
+
+    def _due(self, video: str, side: Mapping[str, bytes]) -> list[str]:
+        """Operators without a valid row. One whose upstream failed is not due: nothing could come of it."""
+        due: list[str] = []
+        blocked: set[str] = set()
+        for operator in self._operators:
+            state = self._writer.state(video, self._specs[operator.name])
+            if state is None or state.due:
+                if not any(need in blocked for need in reads(operator, self._operators)):
+                    due.append(operator.name)
+            elif state.failed:
+                blocked.add(operator.name)
+            elif operator.needs == ("side",) and state.input != input_digest({"side": side_digest(side)}):
+                due += [other.name for other in self._operators if "side" in other.needs and other.name not in due]
+        return due
+
+    def _hear(self, event: Event, pool: Pool) -> None:
+        if event.what == "progress":
+            self._say(frames=self.progress.frames + event.value)
+        elif isinstance(event.task, Identify):
+            self._identified(event, pool)
+        elif event.what == "done":
+            self._arrived(event.task, event.value, pool)
+        elif event.what == "failed":
+            self._failed(event.task, *event.value, pool)
+        else:
+            self._died(event, pool)
+        if self._kept_bytes > FLUSH_BYTES or time.monotonic() - self._flushed > FLUSH_SECONDS:
+            self._flush()
+
+    # ---- what comes back
+
+    def _identified(self, event: Event, pool: Pool) -> None:
+        task: Identify = event.task
+        place = self._places.pop(_path_key(task.path))
+        if event.what == "done":
+            self._writer.remember(_record(place), video=event.value)
+            self._say(identified=self.progress.identified + 1)
+            follow = self._task_for(event.value, place)
+            if follow is not None:
+                self._say(due=self.progress.due + 1)
+                pool.submit(follow, first=True)  # at once: the file is still in the page cache
+            return
+        kind, message = event.value if event.what == "failed" else ("killed", f"reading it ended by {event.value}")
+        again = self._again(task.path.hex(), kind, place)
+        if again is not None:
+            self._places[_path_key(task.path)] = again
+            pool.submit(Identify(again.path, again.stat))
+            return
+        self._writer.remember(_record(place), problem=(kind, message))
+        self._say(failed=self.progress.failed + 1, last=place.name)
+
+    def _arrived(self, task: Task, outcome: Outcome, pool: Pool) -> None:
+        if outcome.split:
+            self._split(task, outcome.split, pool)
+        elif task.piece is not None:
+            self._piece(task, outcome.series, pool)
+        else:
+            results = [Result(self._specs[name], source, table_from_bytes(rows)) for name, source, rows in outcome.rows]
+            failures = [
+                Failure(self._specs[name], source, kind, message) for name, source, kind, message in outcome.failures
+            ]
+            self._writer.commit(task.video, [*results, *failures])
+            self._kept_bytes += sum(len(rows) for _, _, rows in outcome.rows)
+            self._finished(task, failed=bool(failures))
+
+    def _split(self, task: Task, bounds: Sequence[tuple[int, int]], pool: Pool) -> None:
+        """A long video: measure its pieces first; pieces that an interrupted run left are taken over."""
+        kept = self._writer.pieces(task.video)
+        pieces = {bound: kept.get(_piece_name(self._specs, task, bound)) for bound in bounds}
+        self._waiting[task.video] = pieces
+        for bound, payload in pieces.items():
+            if payload is None:
+                pool.submit(replace(task, piece=bound), first=True)
+        self._join(task, pool)
+
+    def _piece(self, task: Task, series: bytes, pool: Pool) -> None:
+        assert task.piece is not None
+        self._writer.keep_piece(task.video, _piece_name(self._specs, task, task.piece), series)
+        self._waiting[task.video][task.piece] = series
+        self._join(task, pool)
+
+    def _join(self, task: Task, pool: Pool) -> None:
+        pieces = self._waiting[task.video]
+        if all(payload is not None for payload in pieces.values()):
+            del self._waiting[task.video]
+            joined = tuple(payload for _, payload in sorted(pieces.items()) if payload is not None)
+            pool.submit(replace(task, piece=None, pieces=joined), first=True)
+
+    def _failed(self, task: Task, kind: str, message: str, pool: Pool) -> None:
+        """The whole task failed: the file changed or is gone, or our own bug."""
+        again = self._again(task.video, kind, self._places[task.video])
+        if again is not None:
+            self._places[_path_key(again.path)] = again
+            del self._places[task.video]
+            pool.submit(Identify(again.path, again.stat))  # it may be another video by now
+            return
+        self._give_up(task, kind, message)
+
+    def _died(self, event: Event, pool: Pool) -> None:
+        """The worker died under this task. Twice by its own doing: quarantine; an outside kill is no fault."""
+        task: Task = event.task
+        cause = "outside" if event.outside else "crash"
+        self._troubles[task.video, cause] += 1
+        allowed = OUTSIDE_KILLS if event.outside else CRASHES_TO_QUARANTINE
+        if self._troubles[task.video, cause] < allowed:
+            pool.submit(task, first=True)
+        elif event.outside:
+            self._give_up(
+                task, "killed", f"the worker was killed from outside {allowed} times while it read this video"
+            )
+        else:
+            kind = "timeout" if "silent" in event.value else "crashed"
+            self._give_up(
+                task,
+                kind,
+                f"reading it killed the worker {allowed} times ({event.value})",
+                quarantine=kind == "crashed",
+            )
+
+    def _give_up(self, task: Task, kind: str, message: str, *, quarantine: bool = False) -> None:
+        spec = self._specs[task.due[0]]
+        self._writer.commit(task.video, [Failure(spec, "", kind, message, quarantine=quarantine)])
+        self._waiting.pop(task.video, None)
+        self._finished(task, failed=True)
+
+    def _again(self, key: str, kind: str, place: Found) -> Found | None:
+        """The same place with its present size and time, if its file changed and has not changed too often."""
+        self._troubles[key, kind] += 1
+        if kind == "changed" and self._troubles[key, kind] <= CHANGES:
+            return place.now()
+        if kind == "killed" and self._troubles[key, kind] < OUTSIDE_KILLS:
+            return place
+        return None
+
+    def _finished(self, task: Task, *, failed: bool) -> None:
+        self._say(
+            done=self.progress.done + (not failed),
+            failed=self.progress.failed + failed,
+            last=self._places[task.video].name,
+        )
+
+    def _flush(self) -> None:
+        self._writer.flush()
+        self._kept_bytes, self._flushed = 0, time.monotonic()
+
+    def _say(self, **changes: object) -> None:
+        self.progress = replace(self.progress, **changes)  # type: ignore[arg-type]
+        self._tell(self.progress)
+
+
+@dataclass(frozen=True)
+class _Factory:
+    """Makes the handler inside a worker process."""
+
+    operators: tuple[Operator, ...]
+
+    def __call__(self) -> Curator:
+        return Curator(self.operators)
+
+
+def _record(place: Found) -> FileRecord:
+    size, mtime_ns, inode = place.stat
+    return FileRecord(place.root, place.relative, size, mtime_ns, inode)
+
+
+def _path_key(path: bytes) -> str:
+    return "path:" + path.hex()
+
+
+def _piece_name(specs: Mapping[str, OperatorSpec], task: Task, bound: tuple[int, int]) -> str:
+    """Names a piece by what was measured and where, so that pieces of another recipe are never taken for it."""
+    return f"{bound[0]}-{bound[1]}-{input_digest({name: specs[name].key for name in task.due})}"

@@ -1,0 +1,112 @@
+"""Which files of some folders are videos, and what stands in the way of reading them. Opens nothing.
+
+Links to folders are followed, each real folder once, so a loop of links ends. Names are bytes: a file system may hold
+names that are no UTF-8.
+"""
+
+import os
+import stat as stat_bits
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+from internvideo.errors import MissingVideo, NotAVideo, UnreadableVideo, UsageError, VideoError
+
+SUFFIXES = frozenset(
+    b".mp4 .m4v .mov .qt .mkv .webm .avi .wmv .asf .flv .f4v .mpg .mpeg .mpe .m2v .vob .ts .mts .m2ts .3gp .3g2"
+    b" .ogv .ogm .gif .mxf .divx .rm .rmvb .h264 .264 .avc .h265 .265 .hevc .ivf .obu .y4m .mjpeg .mjpg .dv .nut .wtv".split()
+)
+
+
+@dataclass(frozen=True)
+class Found:
+    """A file with the name of a video. `problem` says why it cannot be read; then `stat` is zeros."""
+
+    root: bytes  # absolute folder that was named by the user
+    relative: bytes  # below it, with `/`
+    stat: tuple[int, int, int] = (0, 0, 0)  # size in bytes, mtime in ns, inode
+    problem: VideoError | None = None
+    beside: tuple[bytes, ...] = field(default=(), repr=False)  # names of all other files in its folder
+
+    @property
+    def path(self) -> bytes:
+        return os.path.join(self.root, self.relative)
+
+    def now(self) -> "Found":
+        """The same place as it is at this moment."""
+        return _look(self.root, self.relative, self.beside)
+
+    @property
+    def name(self) -> str:
+        """For people: always printable."""
+        return printable(self.relative)
+
+
+def printable(name: bytes) -> str:
+    """
+    >>> printable(b"caf\\xe9.mp4")
+    'caf\\\\xe9.mp4'
+    """
+    return name.decode("utf-8", "backslashreplace")
+
+
+def scan(folders: Sequence[str | os.PathLike[str]]) -> Iterator[Found]:
+    """All videos below the folders, each once, in a fixed order. A file may be named instead of a folder.
+
+    Raises UsageError when a folder does not exist.
+    """
+    seen: set[tuple[int, int]] = set()
+    for folder in folders:
+        root = os.path.abspath(os.fsencode(folder))
+        try:
+            is_folder = stat_bits.S_ISDIR(os.stat(root).st_mode)
+        except OSError as error:
+            raise UsageError(f"no folder `{printable(root)}`: {error.strerror}", "name a folder with videos") from error
+        if is_folder:
+            yield from _walk(root, b"", seen)
+        else:
+            yield _look(os.path.dirname(root), os.path.basename(root), ())
+
+
+def _walk(root: bytes, relative: bytes, seen: set[tuple[int, int]]) -> Iterator[Found]:
+    here = os.path.join(root, relative)
+    try:
+        facts = os.stat(here)
+        if (facts.st_dev, facts.st_ino) in seen and facts.st_ino:
+            return
+        seen.add((facts.st_dev, facts.st_ino))
+        entries = sorted(os.scandir(here), key=lambda entry: entry.name)
+    except OSError as error:
+        yield Found(root, relative or b".", problem=UnreadableVideo(f"cannot list the folder: {error.strerror}"))
+        return
+    beside = tuple(entry.name for entry in entries)
+    for entry in entries:
+        below = relative + b"/" + entry.name if relative else entry.name
+        suffix = os.path.splitext(entry.name)[1].lower()
+        if _is_folder(entry):
+            if suffix in SUFFIXES:
+                problem = NotAVideo("a folder with the name of a video", "rename it; what lies in it was looked at")
+                yield Found(root, below, problem=problem)
+            yield from _walk(root, below, seen)
+        elif suffix in SUFFIXES and not entry.name.startswith(b"."):
+            yield _look(root, below, beside)
+
+
+def _is_folder(entry: os.DirEntry[bytes]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:
+        return False
+
+
+def _look(root: bytes, relative: bytes, beside: tuple[bytes, ...]) -> Found:
+    path = os.path.join(root, relative)
+    try:
+        facts = os.stat(path)
+    except FileNotFoundError:
+        problem: VideoError = MissingVideo("a link to a file that is not there")
+        return Found(root, relative, problem=problem)
+    except OSError as error:
+        return Found(root, relative, problem=UnreadableVideo(f"cannot look at the file: {error.strerror}"))
+    if not stat_bits.S_ISREG(facts.st_mode):
+        return Found(root, relative, problem=NotAVideo("a device, pipe or socket, not a file"))
+    return Found(root, relative, (facts.st_size, facts.st_mtime_ns, facts.st_ino), beside=beside)
