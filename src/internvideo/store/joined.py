@@ -1,0 +1,132 @@
+"""One row per clip with everything comparable that is known of it: values, facts of its video, place and source.
+
+DuckDB joins the operators' rows in this process. The result is kept under `cache/`, named by the shard files it was
+made from; it is derived and may be deleted at any time.
+"""
+
+import hashlib
+import json
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from internvideo.errors import StoreError
+from internvideo.store import durable, shards
+from internvideo.store.places import PLACES
+from internvideo.store.schema_text import is_scalar
+from internvideo.store.values import SPAN_KEY, OperatorSpec, shard_name
+
+FACTS = "probe"  # its columns are the facts of the video: `video_width` ...
+PLACE_COLUMNS = {"place": "path", "source": "source", "licence": "licence", "evidence": "evidence"}
+CACHE = "cache"
+CACHE_ROWS = 20_000  # smaller tables are joined faster than they are looked up
+VERSION = 1  # of the columns; part of the cache's name
+
+
+@dataclass(frozen=True)
+class Join:
+    """What is joined for one clip set of a dataset."""
+
+    folder: Path
+    specs: Mapping[str, OperatorSpec]  # current versions by name
+    clip_set: str
+    count: int  # shards
+    withheld: Collection[str]
+
+    def table(self) -> pa.Table:
+        """One row per clip, sorted by key; columns: see `Dataset.table`."""
+        path = self.cache_path()
+        if path.is_file():
+            try:
+                return pq.read_table(pa.BufferReader(path.read_bytes()))
+            except (pa.ArrowException, OSError):
+                pass  # damaged: made again
+        table = self._joined()
+        if table.num_rows >= CACHE_ROWS:
+            self._keep(path, table)
+        return table
+
+    def cache_path(self) -> Path:
+        """Where the table is kept: named by the shard files that it is made from."""
+        identity: list[object] = [VERSION, self.clip_set, sorted(self.withheld)]
+        for spec in self.specs.values():
+            for path in self._shards(spec):
+                facts = path.stat()
+                identity.append([spec.path, path.name, facts.st_size, facts.st_mtime_ns, facts.st_ino])
+        digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+        return self.folder / CACHE / f"table-{self.clip_set}-{digest}.parquet"
+
+    def _keep(self, path: Path, table: pa.Table) -> None:
+        """Best effort: a folder that cannot be written is read all the same."""
+        sink = pa.BufferOutputStream()
+        pq.write_table(table, sink, compression="zstd", compression_level=1)
+        if durable.write_disposable(path, bytes(sink.getvalue())):
+            for old in path.parent.glob(f"table-{self.clip_set}-*.parquet"):
+                if old != path:
+                    durable.remove_disposable(old)
+
+    def _joined(self) -> pa.Table:
+        base = self._rows(self.specs[self.clip_set], SPAN_KEY.names)
+        base = base.filter(pc.invert(pc.is_in(base["video"], value_set=pa.array(sorted(self.withheld), pa.string()))))
+        columns = {"clip": _names(base), **{name: base[name] for name in SPAN_KEY.names}}
+        for name, column in self._operator_columns(base):
+            if name in columns:
+                raise StoreError(f"two columns of the joined table are called `{name}`", "rename one of the operators")
+            columns[name] = column
+        return shards.sort_by(pa.table(columns), SPAN_KEY.names)
+
+    def _operator_columns(self, base: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
+        for name, spec in sorted(self.specs.items()):
+            wanted = [f.name for f in spec.schema if f.name not in spec.keys and is_scalar(f.type)]
+            if not wanted or name == PLACES.name:
+                continue
+            prefix = "video" if name == FACTS and "start" not in spec.keys else name.replace("-", "_")
+            rows = self._beside(base, spec, wanted)
+            yield from ((f"{prefix}_{column}", rows[column]) for column in wanted)
+        rows = self._beside(base, PLACES, list(PLACE_COLUMNS))
+        for column, shown in PLACE_COLUMNS.items():
+            yield shown, pc.coalesce(rows[column], base["video"]) if column == "source" else rows[column]
+
+    def _beside(self, base: pa.Table, spec: OperatorSpec, columns: list[str]) -> pa.Table:
+        """The operator's first row of each clip (or of its video), row by row beside `base`; null where it has none."""
+        rows = self._rows(self.specs.get(spec.name, spec), columns)
+        keys = [key for key in spec.keys if key != "item"]
+        if rows.select(keys).equals(base.select(keys)):  # as a rule: one row per clip, in the same order
+            return rows
+        return rows.take(_positions(base.select(keys), rows.select(keys)))
+
+    def _rows(self, spec: OperatorSpec, columns: list[str]) -> pa.Table:
+        """First rows (item 0) of all shards, shard after shard; keys without `item`, then `columns`."""
+        names = [*spec.keys, *(column for column in columns if column not in spec.keys)]
+        plain = pa.schema([spec.plain_schema.field(name) for name in names])
+        parts = [shards.read(path, spec.file_schema, names) for path in self._shards(spec)]
+        rows = pa.concat_tables([plain.empty_table(), *parts])
+        return rows.filter(pc.equal(rows["item"], 0)).drop_columns(["item"])
+
+    def _shards(self, spec: OperatorSpec) -> list[Path]:
+        folder = self.folder / "values" / spec.name / spec.key
+        return [path for shard in range(self.count) if (path := folder / shard_name(shard)).is_file()]
+
+
+def _positions(base: pa.Table, rows: pa.Table) -> pa.Array:
+    """For each row of `base` the number of the row in `rows` with the same key, or null. Keys of `rows` differ."""
+    keys = ", ".join(f'"{key}"' for key in base.column_names)
+    with duckdb.connect() as engine:
+        engine.register("base", base.append_column("base_row", pa.array(np.arange(base.num_rows))))
+        engine.register("others", rows.append_column("other_row", pa.array(np.arange(rows.num_rows))))
+        query = f"SELECT other_row FROM base LEFT JOIN others USING ({keys}) ORDER BY base_row"
+        return engine.sql(query).to_arrow_table()["other_row"].combine_chunks()
+
+
+def _names(base: pa.Table) -> pa.ChunkedArray:
+    """`records.Clip.name` of every row."""
+    short = pc.utf8_slice_codeunits(base["video"], 0, 12)
+    head = pc.if_else(pc.starts_with(base["video"], "ext:"), base["video"], short)
+    stream, start, end = (pc.cast(base[key], pa.string()) for key in ("stream", "start", "end"))
+    return pc.binary_join_element_wise(pc.binary_join_element_wise(head, stream, start, "."), end, "-")
