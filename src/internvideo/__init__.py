@@ -1,2 +1,26 @@
-"""internvideo: curate, pre-train, evaluate and search video."""
+"""internvideo: curate, pre-train, evaluate and search video. The public names, resolved on first use."""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from internvideo.jobs.curate import curate as curate
+    from internvideo.store.dataset import Dataset as Dataset
+    from internvideo.video.probe import probe as probe
+    from internvideo.video.reader import open_video as open_video
+
 __version__ = "0.1.0"
+
+_PUBLIC = {
+    "open_video": "internvideo.video.reader",
+    "probe": "internvideo.video.probe",
+    "curate": "internvideo.jobs.curate",
+    "Dataset": "internvideo.store.dataset",
+}
+__all__ = ["Dataset", "__version__", "curate", "open_video", "probe"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"internvideo has no {name!r}; public names: {', '.join(sorted(_PUBLIC))}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)

@@ -37,7 +37,7 @@ def show(data: Any, as_json: bool, text: Callable[[], str]) -> None:
     print(json.dumps(data, ensure_ascii=False, default=str) if as_json else text())
 
 
-def _json_option(parser: argparse.ArgumentParser) -> None:
+def json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", dest="as_json", help="print JSON instead of text")
 
 
@@ -49,7 +49,7 @@ def _curate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recipe", default="default", metavar="R", help="default, internvid, or a Python file")
     parser.add_argument("--runner", choices=["local"], default="local", help="who executes the work")
     parser.add_argument("--estimate", action="store_true", help="print what it will cost, and stop")
-    _json_option(parser)
+    json_option(parser)
 
 
 def _curate(given: argparse.Namespace) -> int:
@@ -121,5 +121,5 @@ VERBS = (
     Verb("dataset", "Look into a dataset, check it, repair it, export it.",
          "internvideo dataset status my-dataset", _dataset_options, _no_inner_verb),
     Verb("doctor", "Check this machine: versions, codecs, a decode self-test, memory, GPU.",
-         "internvideo doctor", _json_option, _doctor),
+         "internvideo doctor", json_option, _doctor),
 )  # fmt: skip

@@ -96,7 +96,7 @@ class Operator(Protocol):
 
 @runtime_checkable
 class DatasetOperator(Protocol):
-    """Sees the rows of all videos, once, after the last one: groups, clusters, ranks."""
+    """Sees the rows of all videos, once, after the last one: groups, clusters, ranks. `grain`: of its rows' keys."""
 
     name: str
     version: ClassVar[int]

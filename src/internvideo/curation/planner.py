@@ -35,6 +35,16 @@ def reads(operator: Operator | DatasetOperator, everyone: Sequence[Operator | Da
     return names
 
 
+def waits_for(operator: Operator, everyone: Sequence[Operator]) -> list[str]:
+    """Names of the operators without which it cannot run: those it reads, `probe` (the file opens), and for whatever
+    looks at frames `decoding` (something comes out of the decoder).
+    """
+    looks = bool(operator.frames.measures or operator.frames.per_clip)
+    before = {"probe": [], "decoding": ["probe"]}.get(operator.name, ["probe", "decoding"] if looks else ["probe"])
+    implied = [name for name in before if any(other.name == name for other in everyone)]
+    return [*implied, *(name for name in reads(operator, everyone) if name not in implied)]
+
+
 def in_order(operators: Sequence[Operator]) -> tuple[Operator, ...]:
     """Each operator after those it reads, else in the given order.
 
@@ -48,7 +58,7 @@ def in_order(operators: Sequence[Operator]) -> tuple[Operator, ...]:
     while len(done) < len(operators):
         before = len(done)
         for operator in operators:
-            needs = reads(operator, operators)
+            needs = waits_for(operator, operators)
             for need in needs:
                 if need not in by_name:
                     raise UsageError(f"operator `{operator.name}` needs `{need}`", nearest(need, by_name))
@@ -88,7 +98,8 @@ def spec_of(operator: Operator | DatasetOperator) -> OperatorSpec:
         parameters["pictures"] = [request.per_clip, request.size]
     key = VIDEO_KEY if operator.grain == "video" else CLIP_KEY
     schema = pa.schema([*key, *operator.columns])
-    return OperatorSpec(operator.name, operator.version, operator.grain, parameters, schema, is_segmenter(operator))
+    grain = "dataset" if isinstance(operator, DatasetOperator) else operator.grain
+    return OperatorSpec(operator.name, operator.version, grain, parameters, schema, is_segmenter(operator))
 
 
 def measures_of(operators: Iterable[Operator], due: Collection[str]) -> tuple[str, ...]:

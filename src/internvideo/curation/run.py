@@ -11,11 +11,11 @@ from dataclasses import dataclass, replace
 
 from internvideo.curation.beside import SideFiles
 from internvideo.curation.operator import Operator
-from internvideo.curation.planner import in_order, reads, spec_of, to_tell, with_readers
+from internvideo.curation.planner import in_order, spec_of, to_tell, waits_for, with_readers
 from internvideo.curation.pool import Event, Pool
 from internvideo.curation.scan import Found
 from internvideo.curation.worker import (
-    Curator,
+    CuratorFactory,
     Identify,
     Known,
     Outcome,
@@ -25,8 +25,10 @@ from internvideo.curation.worker import (
     table_from_bytes,
     table_to_bytes,
 )
-from internvideo.store.dataset import Writer
-from internvideo.store.values import Failure, FileRecord, OperatorSpec, Result
+from internvideo.errors import InternVideoError
+from internvideo.store.places import FileRecord
+from internvideo.store.values import OperatorSpec
+from internvideo.store.writer import TRANSIENT, Failure, Result, State, Writer
 
 CRASHES_TO_QUARANTINE = 2  # a video that alone killed its worker this often in one run is set aside
 OUTSIDE_KILLS = 5  # kills from outside that one video may meet in one run before it is left for the next run
@@ -45,8 +47,10 @@ class Progress:
     due: int = 0  # videos with work
     done: int = 0
     failed: int = 0
+    failed_due: int = 0  # those of `failed` that were among the due ones
     frames: int = 0  # decoded in this run
-    seconds_of_video: float = 0.0  # of the videos done
+    cpu_seconds: float = 0.0  # of the workers
+    pixels: int = 0  # decoded in this run
     last: str = ""  # name of the file that was finished last
 
 
@@ -60,23 +64,29 @@ class Run:
         self._writer, self._tell, self._workers = writer, tell, workers
         self._operators = in_order(operators)
         self._specs = {operator.name: spec_of(operator) for operator in self._operators}
-        for spec in self._specs.values():
-            writer.register(spec)
+        writer.register(*self._specs.values())
+        self._states = {name: writer.states(spec) for name, spec in self._specs.items()}
         self._side = SideFiles()
         self._places: dict[str, Found] = {}
         self._waiting: dict[str, dict[tuple[int, int], bytes | None]] = {}  # pieces of long videos
         self._troubles: Counter[tuple[str, str]] = Counter()
-        self._kept_bytes, self._flushed = 0, time.monotonic()
+        self._flushed = time.monotonic()
+        self._frames, self._beats = 0, Counter[int]()  # frames of finished tasks, and of running ones
         self.progress = Progress()
 
-    def go(self, found: Iterable[Found]) -> Progress:
-        """Bring every video up to date. On Ctrl-C what has come back is kept, then KeyboardInterrupt goes on."""
+    def go(self, found: Sequence[Found], roots: Sequence[bytes] = ()) -> Progress:
+        """Bring every video up to date. On Ctrl-C what has come back is kept, then KeyboardInterrupt goes on.
+
+        roots: folders that `found` lists completely; places below them that it lacks are noted as gone.
+        """
+        for root in roots:
+            self._writer.vanish(root, {place.relative for place in found if place.root == root})
         known, unknown = self._take_in(found)
         tasks = [task for place, video in known if (task := self._task_for(video, place)) is not None]
         self._say(phase="curating", due=len(tasks))
         if tasks or unknown:
             try:
-                with Pool(_Factory(self._operators), self._workers_for(len(tasks) + len(unknown))) as pool:
+                with Pool(CuratorFactory(self._operators), self._workers_for(len(tasks) + len(unknown))) as pool:
                     for task in [*tasks, *unknown]:
                         pool.submit(task)
                     for event in pool.events():
@@ -86,17 +96,20 @@ class Run:
         self._flush()
         return self.progress
 
+    def unread(self, found: Sequence[Found]) -> list[Found]:
+        """Those of the files that no earlier run has read as they are now."""
+        return [place for place in found if place.problem is None and self._writer.place(_record(place)) is None]
+
     def _take_in(self, found: Iterable[Found]) -> tuple[list[tuple[Found, str]], list[Identify]]:
         """Sort the files into known ones, ones to identify, and ones that cannot be read (recorded at once)."""
         known, unknown = [], []
         for place in found:
             self.progress.files += 1
             if place.problem is not None:
-                self._writer.remember(_record(place), problem=(place.problem.kind, place.problem.problem))
+                self._writer.remember(_record(place), place.problem)
                 self._say(failed=self.progress.failed + 1)
                 continue
-            video = self._writer.known(_record(place))
-            self._side.note(place)
+            video = self._writer.place(_record(place))
             if video is None:
                 unknown.append(Identify(place.path, place.stat))
                 self._places[_path_key(place.path)] = place
@@ -120,8 +133,8 @@ class Run:
         names = with_readers(due, self._operators)
         known = {}
         for name in {*to_tell(names, self._operators), *names}:
-            state = self._writer.state(video, self._specs[name])
-            if state is not None and state.done:
+            state = self._state(video, name)
+            if state is not None and state.state == "done":
                 rows = self._writer.rows(self._specs[name], [video]).drop_columns(["input"])
                 known[name] = Known(state.input, table_to_bytes(rows))
         return Task(video, place.path, place.stat, names, known, side)
@@ -131,19 +144,24 @@ class Run:
         due: list[str] = []
         blocked: set[str] = set()
         for operator in self._operators:
-            state = self._writer.state(video, self._specs[operator.name])
-            if state is None or state.due:
-                if not any(need in blocked for need in reads(operator, self._operators)):
-                    due.append(operator.name)
-            elif state.failed:
+            state = self._state(video, operator.name)
+            if any(need in blocked for need in waits_for(operator, self._operators)):
+                blocked.add(operator.name)
+            elif state is None or state.state == "due" or (state.state == "failed" and state.kind in TRANSIENT):
+                due.append(operator.name)
+            elif state.state != "done":
                 blocked.add(operator.name)
             elif operator.needs == ("side",) and state.input != input_digest({"side": side_digest(side)}):
                 due += [other.name for other in self._operators if "side" in other.needs and other.name not in due]
         return due
 
+    def _state(self, video: str, name: str) -> State | None:
+        return self._states[name].get(video)
+
     def _hear(self, event: Event, pool: Pool) -> None:
         if event.what == "progress":
-            self._say(frames=self.progress.frames + event.value)
+            self._beats[id(event.task)] += event.value
+            self._say(frames=self._frames + self._beats.total())
         elif isinstance(event.task, Identify):
             self._identified(event, pool)
         elif event.what == "done":
@@ -152,7 +170,7 @@ class Run:
             self._failed(event.task, *event.value, pool)
         else:
             self._died(event, pool)
-        if self._kept_bytes > FLUSH_BYTES or time.monotonic() - self._flushed > FLUSH_SECONDS:
+        if self._writer.pending_bytes > FLUSH_BYTES or time.monotonic() - self._flushed > FLUSH_SECONDS:
             self._flush()
 
     # ---- what comes back
@@ -161,7 +179,7 @@ class Run:
         task: Identify = event.task
         place = self._places.pop(_path_key(task.path))
         if event.what == "done":
-            self._writer.remember(_record(place), video=event.value)
+            self._writer.remember(_record(place), event.value)
             self._say(identified=self.progress.identified + 1)
             follow = self._task_for(event.value, place)
             if follow is not None:
@@ -174,10 +192,17 @@ class Run:
             self._places[_path_key(task.path)] = again
             pool.submit(Identify(again.path, again.stat))
             return
-        self._writer.remember(_record(place), problem=(kind, message))
+        self._writer.remember(_record(place), _Problem(kind, message))
         self._say(failed=self.progress.failed + 1, last=place.name)
 
     def _arrived(self, task: Task, outcome: Outcome, pool: Pool) -> None:
+        self._frames += outcome.frames
+        self._beats.pop(id(task), None)
+        self._say(
+            frames=self._frames + self._beats.total(),
+            cpu_seconds=self.progress.cpu_seconds + outcome.cpu_seconds,
+            pixels=self.progress.pixels + outcome.pixels,
+        )
         if outcome.split:
             self._split(task, outcome.split, pool)
         elif task.piece is not None:
@@ -188,7 +213,6 @@ class Run:
                 Failure(self._specs[name], source, kind, message) for name, source, kind, message in outcome.failures
             ]
             self._writer.commit(task.video, [*results, *failures])
-            self._kept_bytes += sum(len(rows) for _, _, rows in outcome.rows)
             self._finished(task, failed=bool(failures))
 
     def _split(self, task: Task, bounds: Sequence[tuple[int, int]], pool: Pool) -> None:
@@ -228,6 +252,7 @@ class Run:
         """The worker died under this task. Twice by its own doing: quarantine; an outside kill is no fault."""
         task: Task = event.task
         cause = "outside" if event.outside else "crash"
+        self._beats.pop(id(task), None)
         self._troubles[task.video, cause] += 1
         allowed = OUTSIDE_KILLS if event.outside else CRASHES_TO_QUARANTINE
         if self._troubles[task.video, cause] < allowed:
@@ -247,7 +272,7 @@ class Run:
 
     def _give_up(self, task: Task, kind: str, message: str, *, quarantine: bool = False) -> None:
         spec = self._specs[task.due[0]]
-        self._writer.commit(task.video, [Failure(spec, "", kind, message, quarantine=quarantine)])
+        self._writer.commit(task.video, [Failure(spec, "", kind, message, quarantine)])
         self._waiting.pop(task.video, None)
         self._finished(task, failed=True)
 
@@ -264,31 +289,30 @@ class Run:
         self._say(
             done=self.progress.done + (not failed),
             failed=self.progress.failed + failed,
+            failed_due=self.progress.failed_due + failed,
             last=self._places[task.video].name,
         )
 
     def _flush(self) -> None:
         self._writer.flush()
-        self._kept_bytes, self._flushed = 0, time.monotonic()
+        self._flushed = time.monotonic()
 
     def _say(self, **changes: object) -> None:
         self.progress = replace(self.progress, **changes)  # type: ignore[arg-type]
         self._tell(self.progress)
 
 
-@dataclass(frozen=True)
-class _Factory:
-    """Makes the handler inside a worker process."""
-
-    operators: tuple[Operator, ...]
-
-    def __call__(self) -> Curator:
-        return Curator(self.operators)
-
-
 def _record(place: Found) -> FileRecord:
     size, mtime_ns, inode = place.stat
-    return FileRecord(place.root, place.relative, size, mtime_ns, inode)
+    return FileRecord(place.root, place.relative, size, mtime_ns, inode, place.device)
+
+
+class _Problem(InternVideoError):
+    """A failure that comes from a worker as two words."""
+
+    def __init__(self, kind: str, message: str) -> None:
+        super().__init__(message)
+        self.kind = kind
 
 
 def _path_key(path: bytes) -> str:

@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 
 from internvideo.errors import MissingVideo, NotAVideo, UnreadableVideo, UsageError, VideoError
 
-SUFFIXES = frozenset(
-    b".mp4 .m4v .mov .qt .mkv .webm .avi .wmv .asf .flv .f4v .mpg .mpeg .mpe .m2v .vob .ts .mts .m2ts .3gp .3g2"
-    b" .ogv .ogm .gif .mxf .divx .rm .rmvb .h264 .264 .avc .h265 .265 .hevc .ivf .obu .y4m .mjpeg .mjpg .dv .nut .wtv".split()
-)
+_NAMES = """
+    .mp4 .m4v .mov .qt .mkv .webm .avi .wmv .asf .flv .f4v .mpg .mpeg .mpe .m2v .vob .ts .mts .m2ts .3gp .3g2 .ogv .ogm
+    .gif .mxf .divx .rm .rmvb .h264 .264 .avc .h265 .265 .hevc .ivf .obu .y4m .mjpeg .mjpg .dv .nut .wtv
+"""
+SUFFIXES = frozenset(_NAMES.encode("ascii").split())
 
 
 @dataclass(frozen=True)
@@ -24,7 +25,9 @@ class Found:
     root: bytes  # absolute folder that was named by the user
     relative: bytes  # below it, with `/`
     stat: tuple[int, int, int] = (0, 0, 0)  # size in bytes, mtime in ns, inode
+    device: int = 0
     problem: VideoError | None = None
+    unlisted: bool = False  # a folder that could not be listed: what lies below it is unknown
     beside: tuple[bytes, ...] = field(default=(), repr=False)  # names of all other files in its folder
 
     @property
@@ -67,6 +70,13 @@ def scan(folders: Sequence[str | os.PathLike[str]]) -> Iterator[Found]:
             yield _look(os.path.dirname(root), os.path.basename(root), ())
 
 
+def whole_roots(folders: Sequence[str | os.PathLike[str]], found: Sequence[Found]) -> list[bytes]:
+    """The named folders of which `found` holds everything: what is not in it is no longer there."""
+    in_part = {place.root for place in found if place.unlisted}
+    roots = [os.path.abspath(os.fsencode(folder)) for folder in folders]
+    return [root for root in dict.fromkeys(roots) if os.path.isdir(root) and root not in in_part]
+
+
 def _walk(root: bytes, relative: bytes, seen: set[tuple[int, int]]) -> Iterator[Found]:
     here = os.path.join(root, relative)
     try:
@@ -76,7 +86,7 @@ def _walk(root: bytes, relative: bytes, seen: set[tuple[int, int]]) -> Iterator[
         seen.add((facts.st_dev, facts.st_ino))
         entries = sorted(os.scandir(here), key=lambda entry: entry.name)
     except OSError as error:
-        yield Found(root, relative or b".", problem=UnreadableVideo(f"cannot list the folder: {error.strerror}"))
+        yield Found(root, relative or b".", problem=UnreadableVideo(f"cannot list: {error.strerror}"), unlisted=True)
         return
     beside = tuple(entry.name for entry in entries)
     for entry in entries:
@@ -109,4 +119,4 @@ def _look(root: bytes, relative: bytes, beside: tuple[bytes, ...]) -> Found:
         return Found(root, relative, problem=UnreadableVideo(f"cannot look at the file: {error.strerror}"))
     if not stat_bits.S_ISREG(facts.st_mode):
         return Found(root, relative, problem=NotAVideo("a device, pipe or socket, not a file"))
-    return Found(root, relative, (facts.st_size, facts.st_mtime_ns, facts.st_ino), beside=beside)
+    return Found(root, relative, (facts.st_size, facts.st_mtime_ns, facts.st_ino), facts.st_dev, beside=beside)

@@ -8,6 +8,7 @@ import hashlib
 import itertools
 import json
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -15,11 +16,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from internvideo.curation.duplicates import PacketDigest
 from internvideo.curation.measures import DensePass, concatenate, series_from_bytes, series_to_bytes
 from internvideo.curation.operator import CLIP_KEY, Operator, Series, Subject
 from internvideo.errors import ChangedVideo, MissingVideo, NoFrames, UnreadableVideo, VideoError
 from internvideo.ops.packets import packet_digest
+from internvideo.video.decode import StreamDecoder
+from internvideo.video.limits import DEFAULT_LIMITS
 from internvideo.video.reader import Video, open_video
 
 PIECE_SECONDS = 600.0  # a video over twice this is measured in pieces of about this length
@@ -71,6 +73,8 @@ class Outcome:
     split: list[tuple[int, int]] = field(default_factory=list)
     series: bytes = b""
     frames: int = 0  # decoded
+    pixels: int = 0  # of those frames
+    cpu_seconds: float = 0.0
 
 
 def identify(task: Identify, beat: Callable[[int], None]) -> str:
@@ -112,6 +116,7 @@ class Curator:
             return identify(task, beat)
         path = os.fsdecode(task.path)
         check_unchanged(path, task.stat)
+        began = time.process_time()
         work = _Work(self._operators, task, beat)
         try:
             with open_video(path) as video:
@@ -120,7 +125,18 @@ class Curator:
             check_unchanged(path, task.stat)  # a file that changed under the decoder is not a bad video
             outcome = work.gave_up(error)
         check_unchanged(path, task.stat)
+        outcome.cpu_seconds = time.process_time() - began
         return outcome
+
+
+@dataclass(frozen=True)
+class CuratorFactory:
+    """Makes the handler inside a worker process."""
+
+    operators: tuple[Operator, ...]
+
+    def __call__(self) -> Curator:
+        return Curator(self.operators)
 
 
 class _Work:
@@ -165,8 +181,8 @@ class _Work:
                     return Outcome(split=bounds)
                 subject = replace(subject, series=self._measure(video, facts))
                 measured = True
-            if isinstance(operator, PacketDigest) and operator.name in self._task.due:
-                facts["packet_digest"] = packet_digest(*video.packets())
+            if getattr(operator, "packets", False) and operator.name in self._task.due:
+                facts["packet_digest"] = self._packet_digest(video)
             self._step(operator, subject, video)
         return self._outcome
 
@@ -240,7 +256,7 @@ class _Work:
             series = self._look(video, DensePass(self._measures), None, None)
         if "clock" in series and not len(series["clock"].ticks):
             raise NoFrames("not one frame of the picture stream decodes")
-        facts["frames_expected"] = len(video)
+        facts["frames_promised"] = len(video)
         facts["decoder_message"] = video.damage.message
         return series
 
@@ -249,11 +265,21 @@ class _Work:
             dense.feed(picture)
             self._outcome.frames += 1
             self._beat(1)
+        self._outcome.pixels = self._outcome.frames * video.facts.width * video.facts.height
         return dense.result()
+
+    def _packet_digest(self, video: Video) -> str:
+        decoder = StreamDecoder(os.fsdecode(self._task.path), video.facts.stream, DEFAULT_LIMITS, threads=1)
+        try:
+            context = decoder.context
+            packets = (bytes(packet) for packet in decoder.packets())
+            return packet_digest(packets, context.codec.canonical_name, context.extradata or b"")
+        finally:
+            decoder.close()
 
     def _pieces_of(self, video: Video) -> list[tuple[int, int]]:
         """Bounds of pieces for a long video, cut at key frames; empty for others and when all pieces are there."""
-        if self._task.pieces or (video.facts.duration or 0.0) <= 2 * PIECE_SECONDS:
+        if self._task.pieces or (video.facts.seconds or 0.0) <= 2 * PIECE_SECONDS:
             return []
         ticks, step = video.ticks, PIECE_SECONDS / float(video.time_base)
         cuts = [int(ticks[0])]

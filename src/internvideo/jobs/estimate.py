@@ -18,7 +18,7 @@ VALUE_BYTES_PER_SECOND_OF_VIDEO = 400  # rows of all operators together
 
 @dataclass(frozen=True)
 class Estimate:
-    """files and seconds_of_video of the work; cpu_seconds in all; wall_seconds with `workers`; bytes that are written."""
+    """Cost of the work: cpu_seconds in all, wall_seconds with `workers`; sizes in bytes."""
 
     files: int
     read_bytes: int
@@ -37,7 +37,7 @@ class Estimate:
 
 
 def estimate_cost(due: Sequence[Found], workers: int, *, pixels_per_second: float | None = None) -> Estimate:
-    """The cost of curating these files. `pixels_per_second`: per core, as an earlier run of this dataset measured it."""
+    """The cost of curating these files. pixels_per_second: per core, as an earlier run measured it."""
     step = max(1, -(-len(due) // SAMPLE))
     sampled = pixels = frames = 0
     seconds = 0.0
@@ -47,8 +47,8 @@ def estimate_cost(due: Sequence[Found], workers: int, *, pixels_per_second: floa
         except InternVideoError:
             continue
         sampled += 1
-        length = facts.duration or 0.0
-        count = facts.frames or round(length * float(facts.fps or 25))
+        length = facts.seconds or 0.0
+        count = facts.header_frames or round(length * float(facts.average_fps or 25))
         seconds, frames, pixels = seconds + length, frames + count, pixels + count * facts.width * facts.height
     scale = len(due) / sampled if sampled else 0.0
     read = sum(place.stat[0] for place in due)
@@ -64,7 +64,9 @@ def estimate_cost(due: Sequence[Found], workers: int, *, pixels_per_second: floa
         written_bytes=round(scale * seconds * VALUE_BYTES_PER_SECOND_OF_VIDEO),
         memory_bytes=workers * (200 << 20) + (300 << 20),
         sampled=sampled,
-        rate="measured here in an earlier run" if pixels_per_second else "assumed; the next run uses what this one measures",
+        rate="measured here in an earlier run"
+        if pixels_per_second
+        else "assumed; the next run uses what this one measures",
     )
 
 
@@ -73,7 +75,10 @@ def say_estimate(cost: Estimate) -> str:
     rows = [
         ("videos with work", f"{cost.files:,} ({size(cost.read_bytes)}, {duration(cost.seconds_of_video)} of video)"),
         ("frames to decode", f"{cost.frames:,}, once"),
-        ("time", f"{duration(cost.cpu_seconds)} of CPU, about {duration(cost.wall_seconds)} with {cost.workers} workers"),
+        (
+            "time",
+            f"{duration(cost.cpu_seconds)} of CPU, about {duration(cost.wall_seconds)} with {cost.workers} workers",
+        ),
         ("memory", f"about {size(cost.memory_bytes)}"),
         ("written", f"about {size(cost.written_bytes)} of values (no media)"),
         ("rate", cost.rate),

@@ -23,15 +23,15 @@ class ProgressTalk:
     Use as a context manager; call it with every new `Progress`.
     """
 
-    def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stderr
+    def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
+        self._stream, self._quiet = stream or sys.stderr, quiet
         self._bar = None
         self._task = None
         self._began, self._said = time.monotonic(), 0.0
         self._latest: Progress | None = None
 
     def __enter__(self) -> "ProgressTalk":
-        if self._stream.isatty():
+        if self._stream.isatty() and not self._quiet:
             from rich.console import Console
             from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -53,7 +53,7 @@ class ProgressTalk:
     ) -> None:
         if self._bar is not None:
             self._bar.stop()
-        elif self._latest is not None and self._latest.due:
+        elif self._latest is not None and self._latest.due and not self._quiet:
             self._line(self._latest)
 
     def __call__(self, progress: "Progress") -> None:
@@ -67,8 +67,13 @@ class ProgressTalk:
                 rate=self._rate(progress),
                 last=progress.last[-40:],
             )
-        elif time.monotonic() - self._said > LINE_SECONDS:
+        elif not self._quiet and time.monotonic() - self._said > LINE_SECONDS:
             self._line(progress)
+
+    def phase(self, text: str) -> None:
+        """What is done now, when there is nothing to count."""
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=text)
 
     def _rate(self, progress: "Progress") -> str:
         seconds = time.monotonic() - self._began

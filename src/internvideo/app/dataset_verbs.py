@@ -1,0 +1,129 @@
+"""`internvideo dataset ...`: looking into a dataset, checking it, taking things out of it."""
+
+import argparse
+
+from internvideo.app.verbs import Verb, json_option, show
+
+
+def _dataset_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", metavar="DATASET", help="dataset folder")
+    json_option(parser)
+
+
+def _status(given: argparse.Namespace) -> int:
+    from internvideo.jobs.dataset import say_status, status
+
+    found = status(given.dataset)
+    show(found, given.as_json, lambda: say_status(found))
+    return 0
+
+
+def _why_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", metavar="DATASET", help="dataset folder")
+    parser.add_argument(
+        "clip", metavar="CLIP", help="a clip's name, a video's hash (or its start), a path, or PATH@SECONDS"
+    )
+    json_option(parser)
+
+
+def _why(given: argparse.Namespace) -> int:
+    from internvideo.jobs.dataset import say_why, why
+
+    found = why(given.dataset, given.clip)
+    show(found, given.as_json, lambda: say_why(found))
+    return 0
+
+
+def _verify_options(parser: argparse.ArgumentParser) -> None:
+    _dataset_option(parser)
+    parser.add_argument(
+        "--repair", action="store_true", help="mend what can be mended; what was lost becomes due again"
+    )
+
+
+def _verify(given: argparse.Namespace) -> int:
+    from internvideo.jobs.dataset import say_verify, verify
+
+    found = verify(given.dataset, repair=given.repair)
+    show(found, given.as_json, lambda: say_verify(found))
+    return 0 if found["sound"] else 1
+
+
+def _retry_options(parser: argparse.ArgumentParser) -> None:
+    _dataset_option(parser)
+    parser.add_argument("--class", dest="kind", metavar="CLASS", help="only failures of this class, e.g. truncated")
+    parser.add_argument("--video", metavar="VIDEO", help="only this video: its hash (or its start) or a path")
+
+
+def _retry(given: argparse.Namespace) -> int:
+    from internvideo.jobs.dataset import retry, say_retry
+
+    found = retry(given.dataset, kind=given.kind, video=given.video)
+    show(found, given.as_json, lambda: say_retry(found))
+    return 0
+
+
+def _report_options(parser: argparse.ArgumentParser) -> None:
+    _dataset_option(parser)
+    parser.add_argument("--view", metavar="V", help="the subset to show (default: the recipe's first)")
+    parser.add_argument("--out", metavar="FILE", help="where to write the page (default: DATASET/report.html)")
+
+
+def _report(given: argparse.Namespace) -> int:
+    from internvideo.jobs.dataset import report
+
+    page = report(given.dataset, view=given.view, out=given.out)
+    show({"report": str(page), "link": page.as_uri()}, given.as_json, page.as_uri)
+    return 0
+
+
+def _export_options(parser: argparse.ArgumentParser) -> None:
+    from internvideo.jobs.formats import FORMATS
+
+    _dataset_option(parser)
+    parser.add_argument(
+        "--format", required=True, choices=sorted(FORMATS), help="; ".join(f"{k}: {v}" for k, v in FORMATS.items())
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="DIR", help="folder that receives the export; a killed one goes on"
+    )
+    parser.add_argument("--view", metavar="V", help="the subset to export (default: the recipe's first)")
+
+
+def _export(given: argparse.Namespace) -> int:
+    from internvideo.jobs.dataset import export, say_export
+
+    found = export(given.dataset, given.format, given.out, view=given.view)
+    show(found, given.as_json, lambda: say_export(found))
+    return 1 if found["skipped"] else 0
+
+
+def _gc_options(parser: argparse.ArgumentParser) -> None:
+    _dataset_option(parser)
+    parser.add_argument("--delete", action="store_true", help="remove what is listed")
+
+
+def _gc(given: argparse.Namespace) -> int:
+    from internvideo.jobs.dataset import gc, say_gc
+
+    found = gc(given.dataset, delete=given.delete)
+    show(found, given.as_json, lambda: say_gc(found))
+    return 0
+
+
+DATASET_VERBS = (
+    Verb("status", "What is due, done, failed and kept.",
+         "internvideo dataset status my-dataset", _dataset_option, _status),
+    Verb("why", "Everything known of one clip or video, and why it is or is not in a subset.",
+         "internvideo dataset why my-dataset films/holiday.mp4@12.5", _why_options, _why),
+    Verb("verify", "Check every file of the dataset against the ledger.",
+         "internvideo dataset verify my-dataset --repair", _verify_options, _verify),
+    Verb("retry", "Make failures due again; the next `curate` tries them.",
+         "internvideo dataset retry my-dataset --class truncated", _retry_options, _retry),
+    Verb("report", "Write the report, one self-contained page.",
+         "internvideo dataset report my-dataset", _report_options, _report),
+    Verb("export", "Take a subset out: lists, WebDataset shards, cut clips.",
+         "internvideo dataset export my-dataset --format webdataset --out shards", _export_options, _export),
+    Verb("gc", "List values that no recipe, view or index names; --delete removes them.",
+         "internvideo dataset gc my-dataset --delete", _gc_options, _gc),
+)  # fmt: skip

@@ -1,0 +1,61 @@
+"""A dataset's clips, texts and files as plain tables: what the report and the exports are made from.
+
+The one place that knows how the joined table of the store names its columns for them.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from internvideo.curation.best_caption import best_first
+from internvideo.store.dataset import Dataset
+
+CAPTION_SCHEMA = pa.schema(
+    [
+        ("clip", pa.string()),
+        ("video", pa.string()),
+        ("item", pa.int32()),
+        ("text", pa.string()),
+        ("scale", pa.string()),
+        ("origin", pa.string()),
+        ("language", pa.string()),
+        ("covers", pa.float64()),
+    ]
+)
+SPAN = ("start_seconds", "end_seconds", "frames")
+
+
+def clips_of(dataset: Dataset, clip_set: str, view: str | None = None) -> pa.Table:
+    """One row per clip, sorted by key: `clip`, video, stream, start, end, `SPAN`, then all that is known of it.
+
+    Columns of the clip set itself lose its name (`start_seconds`); others are `<operator>_<column>`.
+    view: only its clips.
+    """
+    table = dataset.table(clip_set, view=view)
+    prefix = clip_set.replace("-", "_") + "_"
+    names = [name.removeprefix(prefix) if name.removeprefix(prefix) in SPAN else name for name in table.column_names]
+    return table.rename_columns(names)
+
+
+def captions_of(dataset: Dataset, clips: pa.Table) -> pa.Table:
+    """All texts of these clips, `CAPTION_SCHEMA`, of each clip the best first; empty if there is no such operator."""
+    if "captions" not in dataset.operators():
+        return CAPTION_SCHEMA.empty_table()
+    rows = dataset.rows("captions")
+    keys = ["video", "stream", "start", "end"]
+    joined = rows.join(clips.select(["clip", *keys]), keys, join_type="inner")
+    return best_first(joined.select(CAPTION_SCHEMA.names).cast(CAPTION_SCHEMA))
+
+
+def files_of(dataset: Dataset) -> Mapping[str, tuple[Path, int]]:
+    """Video -> (a place where it lay at the last scan, its size in bytes). Videos without a file are left out."""
+    rows = dataset.rows("places")
+    there = rows.filter(pc.fill_null(rows["present"], False))
+    found: dict[str, tuple[Path, int]] = {}
+    columns = (there[name].to_pylist() for name in ("video", "root", "path", "bytes"))
+    for video, root, path, size in zip(*columns, strict=True):
+        found.setdefault(video, (Path(os.fsdecode(root)) / os.fsdecode(path), size or 0))
+    return found

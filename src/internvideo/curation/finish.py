@@ -1,0 +1,76 @@
+"""What comes after the last video: operators that see the whole dataset, then the named subsets."""
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import pyarrow as pa
+
+from internvideo.config import plain
+from internvideo.curation.operator import DatasetOperator, Operator
+from internvideo.curation.planner import reads, spec_of
+from internvideo.curation.select import Selection, ViewRecipe, select
+from internvideo.store.dataset import Dataset
+from internvideo.store.values import WHOLE, OperatorSpec
+from internvideo.store.writer import Writer
+
+
+def run_dataset_operators(
+    writer: Writer,
+    operators: Sequence[Operator],
+    dataset_operators: Sequence[DatasetOperator],
+    tell: Callable[[str], None],
+) -> int:
+    """Run those whose input is not the one they last saw; how many ran. Call after `writer.flush()`."""
+    everyone: list[Operator | DatasetOperator] = [*operators, *dataset_operators]
+    specs = {operator.name: spec_of(operator) for operator in everyone}
+    writer.register(*specs.values())
+    ran = 0
+    for operator in dataset_operators:
+        names = sorted(set(reads(operator, everyone)))
+        source = _digest_of_shards(writer, [specs[name] for name in names])
+        state = writer.state(WHOLE, specs[operator.name])
+        if state is not None and state.state == "done" and state.input == source:
+            continue
+        tell(operator.name)
+        rows: dict[str, pa.Table] = {name: writer.rows(specs[name]).drop_columns(["input"]) for name in names}
+        writer.replace_all(specs[operator.name], operator.process_all(rows), source)
+        writer.flush()
+        ran += 1
+    return ran
+
+
+def _digest_of_shards(writer: Writer, specs: Sequence[OperatorSpec]) -> str:
+    """What a dataset operator will see: shards are equal for equal rows, so their bytes stand for the rows."""
+    digest = hashlib.sha256()
+    for spec in specs:
+        for path in sorted((writer.folder / "values" / spec.name / spec.key).glob("shard-*.parquet")):
+            digest.update(f"{spec.path}/{path.name}\n".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
+
+
+def make_views(writer: Writer, dataset: Dataset, recipes: Sequence[ViewRecipe], tell: Callable[[str], None]) -> None:
+    """Choose and store the named subsets. Nothing is computed again, so changing a threshold costs seconds."""
+    tables: dict[str, pa.Table] = {}
+    for recipe in recipes:
+        tell(f"view {recipe.name}")
+        if recipe.clip_set not in tables:
+            tables[recipe.clip_set] = dataset.table(recipe.clip_set)
+        selection = select(tables[recipe.clip_set], recipe)
+        writer.save_view(recipe.name, selection.ids, describe(recipe, selection))
+
+
+def describe(recipe: ViewRecipe, selection: Selection) -> Mapping[str, Any]:
+    """What stands beside the ids of a view: how they were chosen, and the funnel."""
+    funnel = [
+        {"rule": rule, "in": came, "kept": kept, "unknown": unknown} for rule, came, kept, unknown in selection.funnel
+    ]
+    return {"recipe": _without_nothing(plain(recipe)), "clip_set": recipe.clip_set, "funnel": funnel}
+
+
+def _without_nothing(value: Any) -> Any:
+    """TOML has no null: what is not set is left out."""
+    if isinstance(value, dict):
+        return {name: _without_nothing(item) for name, item in value.items() if item is not None}
+    return [_without_nothing(item) for item in value] if isinstance(value, list) else value

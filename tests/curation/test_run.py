@@ -1,0 +1,164 @@
+"""The local runner: everything is done once, nothing that goes wrong with one video touches another."""
+
+import os
+import shutil
+from dataclasses import replace
+
+import pytest
+
+from internvideo.curation.facts import Decoding, Probe
+from internvideo.curation.run import CRASHES_TO_QUARANTINE, OUTSIDE_KILLS, Run
+from internvideo.curation.scan import scan, whole_roots
+from internvideo.store.dataset import Dataset
+from tests.curation.toys import Brightness, Everything, Halves, Trap, grey_film
+
+
+@pytest.fixture(scope="module")
+def film(tmp_path_factory):
+    return grey_film(tmp_path_factory.mktemp("film") / "film.mp4")
+
+
+@pytest.fixture
+def folder(tmp_path, film):
+    (tmp_path / "videos").mkdir()
+    shutil.copy(film, tmp_path / "videos" / "a.mp4")
+    grey_film(tmp_path / "videos" / "b.mkv", levels=(10, 60), frames=7)
+    return tmp_path / "videos"
+
+
+def run(dataset, folder, *operators, workers=1):
+    with dataset.writer() as writer:
+        found = list(scan([folder]))
+        return Run(writer, operators, workers=workers, tell=lambda _: None).go(found, whole_roots([folder], found))
+
+
+def states(dataset):
+    return {one.name: (one.done, one.failed, one.quarantined) for one in dataset.status().operators}
+
+
+USUAL = (Probe(), Decoding(), Halves(), Brightness())
+
+
+def test_a_run_fills_every_operator_and_the_next_one_does_nothing(folder, tmp_path):
+    dataset = Dataset.create(tmp_path / "dataset")
+    first = run(dataset, folder, *USUAL, workers=2)
+    assert (first.done, first.failed, first.due) == (2, 0, 2)
+    assert set(states(dataset).values()) == {(2, 0, 0)}
+    means = dataset.rows("brightness")["mean"].to_pylist()
+    assert len(means) == 4 and all(0 < mean < 255 for mean in means)
+    again = run(dataset, folder, *USUAL)
+    assert (again.due, again.frames, again.failed) == (0, 0, 0)
+
+
+def test_a_changed_parameter_recomputes_that_operator_only(folder, tmp_path):
+    dataset = Dataset.create(tmp_path / "dataset")
+    run(dataset, folder, *USUAL)
+    before = dataset.rows("brightness")["mean"].to_pylist()
+    again = run(dataset, folder, *USUAL[:3], Brightness(scale=2.0))
+    assert again.frames == 0, "shots are known, so there is no dense pass"
+    assert dataset.rows("brightness")["mean"].to_pylist() == [2 * mean for mean in before]
+
+
+def test_copies_are_one_video_with_two_places(folder, tmp_path, film):
+    shutil.copy(film, folder / "copy of a.mp4")
+    dataset = Dataset.create(tmp_path / "dataset")
+    done = run(dataset, folder, *USUAL)
+    assert (done.files, done.done) == (3, 2)
+    assert dataset.status().files == 3 and dataset.status().videos == 2
+
+
+def test_a_changed_file_is_another_video_and_a_removed_one_is_gone(folder, tmp_path):
+    dataset = Dataset.create(tmp_path / "dataset")
+    run(dataset, folder, *USUAL)
+    grey_film(folder / "a.mp4", levels=(33,), frames=9)
+    (folder / "b.mkv").unlink()
+    again = run(dataset, folder, *USUAL)
+    assert again.done == 1
+    status = dataset.status()
+    assert (status.videos, status.gone, status.files) == (3, 2, 1)
+
+
+def test_sidecars_that_change_make_their_readers_due_again(folder, tmp_path):
+    log = tmp_path / "log"
+    log.mkdir()
+    (folder / "a.txt").write_text("one")
+    dataset = Dataset.create(tmp_path / "dataset")
+    operators = (*USUAL, Trap(str(log)))
+    run(dataset, folder, *operators)
+    (folder / "a.txt").write_text("two")
+    assert run(dataset, folder, *operators).done == 1
+    assert sorted(dataset.rows("trap")["word"].to_pylist()) == ["", "two"]
+
+
+def test_a_video_that_crashes_its_worker_twice_is_quarantined_and_the_rest_is_done(folder, tmp_path):
+    log = tmp_path / "log"
+    log.mkdir()
+    (folder / "a.txt").write_text("abort")
+    dataset = Dataset.create(tmp_path / "dataset")
+    run(dataset, folder, *USUAL, Trap(str(log)), workers=2)
+    assert len(list(log.glob("abort-*"))) == CRASHES_TO_QUARANTINE
+    assert [(item.state, item.kind) for item in dataset.failures()] == [("quarantined", "crashed")]
+    assert states(dataset)["trap"] == (1, 0, 0)
+    assert run(dataset, folder, *USUAL, Trap(str(log))).due == 0, "it stays aside until `retry`"
+
+
+@pytest.mark.skipif(not hasattr(os, "kill"), reason="needs signals")
+def test_a_video_whose_worker_is_killed_from_outside_is_not_quarantined(folder, tmp_path):
+    log = tmp_path / "log"
+    log.mkdir()
+    (folder / "a.txt").write_text("kill")
+    dataset = Dataset.create(tmp_path / "dataset")
+    run(dataset, folder, *USUAL, Trap(str(log)))
+    assert len(list(log.glob("kill-*"))) == OUTSIDE_KILLS
+    assert [(item.state, item.kind) for item in dataset.failures()] == [("failed", "killed")]
+    (folder / "a.txt").write_text("fine now")
+    assert run(dataset, folder, *USUAL, Trap(str(log))).done == 1
+    assert dataset.failures() == []
+
+
+def test_our_own_bug_in_one_operator_costs_that_operator_only(folder, tmp_path):
+    (folder / "a.txt").write_text("bug")
+    dataset = Dataset.create(tmp_path / "dataset")
+    run(dataset, folder, *USUAL, Trap(str(tmp_path)))
+    assert [(item.operator, item.kind) for item in dataset.failures()] == [("trap", "internal")]
+    assert states(dataset)["brightness"] == (2, 0, 0)
+
+
+def test_bad_files_are_named_with_their_class_and_nothing_else_is_lost(folder, tmp_path):
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "text.mp4").write_text("this was a text file")
+    (folder / "x.mp4").mkdir()
+    half = (folder / "a.mp4").read_bytes()
+    (folder / "half.mp4").write_bytes(half[: len(half) // 3])
+    (folder / "loop.mp4").symlink_to(folder / "loop.mp4")
+    dataset = Dataset.create(tmp_path / "dataset")
+    run(dataset, folder, *USUAL, workers=2)
+    kinds = {item.place.rsplit("/", 1)[-1]: item.kind for item in dataset.failures()}
+    assert kinds == {
+        "empty.mp4": "not-a-video",
+        "text.mp4": "not-a-video",
+        "x.mp4": "not-a-video",
+        "loop.mp4": "unreadable",
+        "half.mp4": "truncated",
+    }
+    assert states(dataset)["brightness"] == (2, 0, 0)
+    assert dataset.verify() == []
+
+
+def test_a_long_video_in_pieces_gives_the_rows_of_the_whole(tmp_path, monkeypatch):
+    import internvideo.curation.worker as worker
+    from internvideo.curation.measures import MEASURES
+
+    path = grey_film(tmp_path / "long.mp4", levels=(0, 40, 80, 160, 240), frames=30)
+    operators = (Probe(), Decoding(), Halves(), Everything())
+    place = next(scan([path]))
+    task = worker.Task("ab" * 32, place.path, place.stat, tuple(operator.name for operator in operators))
+    curator = worker.Curator(operators)
+    whole = curator(task, lambda amount: None)
+    monkeypatch.setattr(worker, "PIECE_SECONDS", 2.0)
+    split = curator(task, lambda amount: None).split
+    assert len(split) > 3
+    pieces = tuple(curator(replace(task, piece=bound), lambda amount: None).series for bound in split)
+    joined = curator(replace(task, pieces=pieces), lambda amount: None)
+    assert joined.rows == whole.rows
+    assert len(whole.rows) == len(operators) and MEASURES

@@ -1,0 +1,86 @@
+"""Killed at any instant and started again, a run leaves the bytes of an uninterrupted one."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.conftest import run_cli, value_files
+
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")]
+
+
+def start(films: Path, dataset: Path) -> subprocess.Popen:
+    command = [sys.executable, "-m", "internvideo", "curate", str(films), "--out", str(dataset), "--workers", "2"]
+    return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+
+
+def workers_of(pid: int) -> list[int]:
+    """Process ids of the spawned workers of a driver, from /proc."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                parent = int((entry / "stat").read_text().rsplit(")", 1)[1].split()[1])
+                if parent == pid and b"spawn_main" in (entry / "cmdline").read_bytes():
+                    found.append(int(entry.name))
+            except (OSError, ValueError, IndexError):
+                continue
+    return found
+
+
+@pytest.fixture(scope="module")
+def uninterrupted(films, tmp_path_factory):
+    dataset = tmp_path_factory.mktemp("straight") / "dataset"
+    began = time.monotonic()
+    run_cli("curate", films, "--out", dataset, "--workers", "2", check=1)  # 1: the world has broken files
+    return value_files(dataset), time.monotonic() - began
+
+
+def finish_and_compare(films: Path, dataset: Path, expected: dict[str, bytes]) -> None:
+    run_cli("curate", films, "--out", dataset, "--workers", "2", check=1)
+    assert value_files(dataset) == expected
+    run_cli("dataset", "verify", dataset, check=0)
+    assert "quarantined" not in run_cli("dataset", "status", dataset, check=0).stdout
+
+
+def test_a_killed_driver_loses_nothing(films, uninterrupted, tmp_path, prove):
+    expected, seconds = uninterrupted
+    rng = random.Random(1)
+    dataset = tmp_path / "dataset"
+    for attempt in range(50 if prove else 5):
+        if attempt % 10 == 0:
+            dataset = tmp_path / f"dataset-{attempt}"
+        driver = start(films, dataset)
+        time.sleep(rng.uniform(0.2, seconds))
+        os.killpg(driver.pid, signal.SIGKILL) if rng.random() < 0.5 else driver.kill()
+        driver.wait()
+        if (dataset / "dataset.toml").exists():
+            run_cli("dataset", "verify", dataset, check=0)
+        if attempt % 10 == 9 or not prove:
+            finish_and_compare(films, dataset, expected)
+            if not prove:
+                dataset = tmp_path / f"dataset-{attempt + 1}"
+
+
+def test_killed_workers_lose_nothing_and_no_video_is_blamed(films, uninterrupted, tmp_path, prove):
+    expected, seconds = uninterrupted
+    rng = random.Random(2)
+    kills = 0
+    for attempt in range(50 if prove else 5):
+        dataset = tmp_path / f"dataset-{attempt}"
+        driver = start(films, dataset)
+        time.sleep(rng.uniform(0.5, max(1.0, seconds)))
+        victims = workers_of(driver.pid)
+        if victims:
+            os.kill(rng.choice(victims), signal.SIGKILL)
+            kills += 1
+        assert driver.wait() == 1
+        assert value_files(dataset) == expected
+        assert "quarantined" not in run_cli("dataset", "status", dataset, check=0).stdout
+    assert kills
