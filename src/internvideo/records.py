@@ -66,3 +66,29 @@ class Licence:
     name: str  # an SPDX identifier where there is one, else the words of the source
     evidence: str = ""  # the file, page or field that says so
     commercial: bool | None = None  # None: not stated
+
+
+@dataclass(frozen=True, slots=True)
+class Preprocess:
+    """How a checkpoint wants its clips: which frames, how resized and cut, how normalised. Travels with the weights.
+
+    The function is `internvideo.video.transforms.preprocess`; the published ones are in its table `PREPROCESS`.
+    """
+
+    size: int  # pixels per side of the square that the model sees
+    mean: tuple[float, float, float]  # of R, G, B in [0, 1]
+    std: tuple[float, float, float]
+    resize: str = "short-side"  # then cut from the middle; or "short-side-round", or "squash": straight to the square
+    short_side: int = 0  # pixels of the short side before cutting; 0: `size`
+    interpolation: str = "bicubic"
+    antialias: bool = True
+    frames: str = "middle"  # a key of `internvideo.video.sampling.FRAME_POLICIES`
+    frame_count: int = 8
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.frame_count < 1:
+            raise ValueError(f"Preprocess needs size and frame_count >= 1, got {self.size} and {self.frame_count}")
+        if self.short_side and self.short_side < self.size:
+            raise ValueError(f"a short side of {self.short_side} is too small to cut {self.size} pixels from")
+        if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
+            raise ValueError(f"Preprocess needs three means and three positive deviations, got {self.mean}, {self.std}")

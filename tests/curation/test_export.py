@@ -4,7 +4,6 @@ import csv
 import hashlib
 import io
 import json
-import os
 import re
 import tarfile
 from dataclasses import replace
@@ -18,8 +17,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from internvideo.curation.export import clips as clips_format
-from internvideo.curation.export import folder as folder_module
 from internvideo.curation.export.clips import export_clips, place_of
 from internvideo.curation.export.cutting import CutOptions
 from internvideo.curation.export.data import ClipRow, ExportData
@@ -220,14 +217,13 @@ def test_a_killed_export_goes_on_and_ends_with_the_same_bytes(films, tmp_path, e
     assert len(again) <= 9 - after + 2  # at most the shard that was open is made again
 
 
-def test_a_finished_export_is_not_made_again(films, tmp_path):
-    for export in (export_webdataset, export_clips):
-        out = tmp_path / export.__name__
-        first = export(dataset(films), out, cut=FAST)
-        before = contents(out)
-        made: list[str] = []
-        assert export(dataset(films), out, cut=FAST, progress=lambda *told: made.append(told[2])) == first
-        assert not made and contents(out) == before
+@pytest.mark.parametrize("export", [export_webdataset, export_clips])
+def test_a_finished_export_is_not_made_again(films, tmp_path, export):
+    first = export(dataset(films), tmp_path, cut=FAST)
+    before = contents(tmp_path)
+    made: list[str] = []
+    assert export(dataset(films), tmp_path, cut=FAST, progress=lambda *told: made.append(told[2])) == first
+    assert not made and contents(tmp_path) == before
 
 
 def test_a_lost_or_torn_shard_is_made_again(films, tmp_path):
@@ -250,6 +246,28 @@ def test_an_export_of_a_changed_dataset_starts_over_and_leaves_nothing_behind(fi
     export_webdataset(fewer, tmp_path / "out", cut=FAST, clips_per_shard=2)
     export_webdataset(fewer, tmp_path / "fresh", cut=FAST, clips_per_shard=2)
     assert contents(tmp_path / "out") == contents(tmp_path / "fresh")
+
+
+def test_what_a_kill_left_lying_about_is_swept_away(films, tmp_path):
+    export_webdataset(dataset(films), tmp_path, cut=FAST, clips_per_shard=4)
+    before = contents(tmp_path)
+    (tmp_path / ".cuts").mkdir()
+    for name in (".cuts/half.mp4", "shard-000001.tar.tmp", "shard-000007.tar", "index.json.tmp"):
+        (tmp_path / name).write_bytes(b"half")
+    (tmp_path / "manifest.json").unlink()
+    export_webdataset(dataset(films), tmp_path, cut=FAST, clips_per_shard=4)
+    assert contents(tmp_path) == before
+
+
+def test_a_journal_cannot_make_an_export_remove_other_files(films, tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    out = tmp_path / "out"
+    out.mkdir()
+    names = ["../mine.txt", str(tmp_path / "mine.txt")]
+    lines = [{"format": "clips", "made_from": "x"}, {"files": [{"name": name, "bytes": 4} for name in names], "row": 0}]
+    (out / "export.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    assert export_clips(dataset(films), out, cut=FAST).clips == 9
+    assert (tmp_path / "mine.txt").read_text() == "mine"
 
 
 def test_a_folder_with_other_things_is_refused(films, tmp_path):
@@ -279,7 +297,7 @@ def test_clips_that_cannot_be_cut_are_named_and_the_others_kept(films, tmp_path,
     for export in (export_webdataset, export_clips):
         summary = export(bad, tmp_path / export.__name__, cut=FAST)
         assert summary.clips == 3 and [clip for clip, _ in summary.skipped] == [row.name for row in data.rows[:6]]
-        assert "cannot be read" in summary.skipped[0][1] and "not-a-video" in summary.skipped[3][1]
+        assert "missing: there is no file" in summary.skipped[0][1] and "not-a-video" in summary.skipped[3][1]
         manifest = json.loads((tmp_path / export.__name__ / "manifest.json").read_text())
         assert [entry["clip"] for entry in manifest["skipped"]] == [row.name for row in data.rows[:6]]
         assert manifest["clips"] == 3
@@ -429,4 +447,3 @@ def test_every_place_is_a_plain_path_of_two_parts(source, file, start):
 def test_keys_hold_nothing_that_a_loader_or_a_file_system_reads_as_something_else():
     clip = ClipRow("ext:list:a/b.c.0.1-2", "ext:list:a/b.c", 0, 1, 2, None, None, "", "")
     assert clip.key == "ext_list_a_b_c_0_1-2"
-    assert os.sep not in clip.key and folder_module.JOURNAL and clips_format.TABLE

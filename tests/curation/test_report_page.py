@@ -70,8 +70,11 @@ def clip_rows(count: int, *, kept: bool = True) -> list[dict]:
                 "dropped_by": "it moves" if drop else None,
                 "name": EVIL + ".mp4" if i % 5 == 1 else f"/films/film {i % 5}.mp4",
                 "source": f"channel {i % 3}",
-                "motion_mean": motion,
+                "motion_flow_mean": motion,
                 "sharpness_median": float(i * i),
+                "text_area": i / 99,
+                "odd_score": float(i),
+                "decoding_missing": i,
                 "duplicates_group": i // 2,
             }
         )
@@ -101,7 +104,7 @@ def report(count: int = 40, *, kept: bool = True, captions: bool = True, **chang
         copies=1,
         failures=[FailedFile(EVIL, "truncated", f"`{EVIL}` is cut off", "fetch it again")],
         funnel=[Step("it moves", count, sum(row["kept"] for row in rows), unknown=3)],
-        thresholds=[Threshold("it moves", "motion_mean", 0.5, None)],
+        thresholds=[Threshold("it moves", "motion_flow_mean", 0.5, None)],
         groups=[[Member(0, True), Member(1, False, 0.93)]] if count > 1 else [],
         recipe='{"class": "</script>"}',
         facts=[Facts("The run", [("Speed", "512 frames/s")])],
@@ -222,9 +225,9 @@ def test_a_page_of_many_clips_with_large_pictures_stays_small():
 
 def test_ids_are_not_drawn_as_scores_and_unknown_scores_are(page):
     assert "Duplicates group" not in page.text
-    data = report(12, titles={"motion_mean": "Motion"})
+    data = report(12, titles={"text_area": "Overlaid text"})
     text = Page(render(data, pictures_of(data))).text
-    assert "Histogram" not in text and "Sharpness median" in text and "Motion" in text
+    assert "Odd score" in text and "Overlaid text" in text and "Motion" in text and "ecoding" not in text
 
 
 def test_a_table_without_a_needed_column_is_refused():

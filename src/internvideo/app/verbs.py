@@ -54,12 +54,13 @@ def _curate_options(parser: argparse.ArgumentParser) -> None:
 
 def _curate(given: argparse.Namespace) -> int:
     from internvideo.jobs.curate import curate
-    from internvideo.jobs.talk import say_estimate, say_summary
+    from internvideo.jobs.summary import say_summary
 
     folders = [word for word in given.folders if not _is_override(word)]
     overrides = [word for word in given.folders if _is_override(word)]
     if given.estimate:
         from internvideo.jobs.curate import estimate
+        from internvideo.jobs.estimate import say_estimate
 
         cost = estimate(folders, given.out, recipe=given.recipe, overrides=overrides, workers=given.workers)
         show(cost.as_row(), given.as_json, lambda: say_estimate(cost))

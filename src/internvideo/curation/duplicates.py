@@ -5,6 +5,7 @@ Equal files are one video already. Above that there are two levels: `packets`, v
 """
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -31,7 +32,7 @@ class FrameHashes:
     needs: ClassVar[tuple[str, ...]] = ()
     frames: ClassVar[FrameRequest] = FrameRequest(measures=("hash",))
     columns: ClassVar[pa.Schema] = pa.schema(
-        [("tick", pa.int64()), ("seconds", pa.float64()), ("hash", pa.binary(32)), ("quality", pa.int16())]
+        [("tick", pa.int64()), ("seconds", pa.float64()), ("hash", pa.binary()), ("quality", pa.int16())]
     )
 
     def process(self, subject: Subject) -> pa.Table:
@@ -43,7 +44,7 @@ class FrameHashes:
             "item": pa.array(np.arange(count), pa.int32()),
             "tick": pa.array(series.ticks, pa.int64()),
             "seconds": pa.array([subject.seconds(int(tick)) for tick in series.ticks], pa.float64()),
-            "hash": pa.array(hashes_to_bytes(series.columns["words"]), pa.binary(32)),
+            "hash": pa.array(hashes_to_bytes(series.columns["words"]), pa.binary()),
             "quality": pa.array(series.columns["quality"], pa.int16()),
         }
         return pa.table(columns, schema=video_rows(subject, self.columns, []).schema)
@@ -117,69 +118,55 @@ class NearDuplicates:
         found = matching_clips(
             footage, min_share=self.min_share, min_frames=self.min_frames, bucket_limit=self.bucket_limit
         )
-        edges = _edges(found, PERCEPTUAL)
-        edges |= _edges(clips.same_packets(rows["packet_digest"], self.min_share), PACKETS)
-        groups, kept = _components(edges), _keepers(edges, clips.rank, self.min_share)
-        return clips.table(self.columns, edges, groups, kept, footage.last - footage.first)
+        links = _Links(found, clips.same_packets(rows["packet_digest"], self.min_share), clips.rank)
+        return clips.table(self.columns, links, self.min_share, footage.last - footage.first)
 
 
-@dataclass(frozen=True)
-class _Edge:
-    """What clip `a` and clip `b` (a < b) have in common. shares: of the frames of a and of b that the other shows."""
+class _Links:
+    """Which clips have what in common, as arrays with every pair in both directions: `clip` is shown by `other`.
 
-    shares: tuple[float, float]
-    similarity: float
-    level: str
+    Sorted: best clips first (clips without links are left out), for each the others that show most of it first.
+    """
 
-    def share_of(self, clip: int, other: int) -> float:
-        return self.shares[clip > other]
+    def __init__(self, perceptual: Matches, packets: Matches, rank: np.ndarray) -> None:
+        both = (packets, perceptual)
+        clip = np.concatenate([side for found in both for side in (found.a, found.b)])
+        other = np.concatenate([side for found in both for side in (found.b, found.a)])
+        share = np.concatenate([side for found in both for side in (found.share_a, found.share_b)])
+        similarity = np.concatenate([found.similarity for found in both for _ in range(2)])
+        by_packets = np.arange(len(clip)) < 2 * len(packets.a)
+        _, first = np.unique(np.column_stack([clip, other]), axis=0, return_index=True)  # of two, that of the packets
+        order = first[np.lexsort([rank[other[first]], -share[first], rank[clip[first]]])]
+        self.clip, self.other, self.share = clip[order], other[order], np.minimum(share[order], 1.0)
+        self.similarity, self.by_packets = similarity[order], by_packets[order]
 
+    def components(self) -> dict[int, int]:
+        """Clip -> smallest clip that it is joined to, directly or through others."""
+        root = {clip: clip for clip in self.clip.tolist()}
 
-_Edges = dict[tuple[int, int], _Edge]
+        def find(clip: int) -> int:
+            while root[clip] != clip:
+                root[clip] = clip = root[root[clip]]
+            return clip
 
+        for one, other in zip(self.clip.tolist(), self.other.tolist(), strict=True):
+            low, high = sorted((find(one), find(other)))
+            root[high] = low
+        return {clip: find(clip) for clip in root}
 
-def _edges(found: Matches, level: str) -> _Edges:
-    columns = (found.a, found.b, found.share_a, found.share_b, found.similarity)
-    return {
-        (a, b): _Edge((share_a, share_b), similarity, level)
-        for a, b, share_a, share_b, similarity in zip(*(column.tolist() for column in columns), strict=True)
-    }
+    def kept_by(self, min_share: float) -> dict[int, int | None]:
+        """Clip -> row of its link to the keeper that shows most of it, or None if it is a keeper itself.
 
-
-def _components(edges: Iterable[tuple[int, int]]) -> dict[int, int]:
-    """Clip -> smallest clip that it is joined to, directly or through others; only clips that have an edge."""
-    root: dict[int, int] = {}
-
-    def find(clip: int) -> int:
-        while (up := root.setdefault(clip, clip)) != clip:
-            root[clip] = root[up]
-            clip = up
-        return clip
-
-    for a, b in edges:
-        one, other = sorted((find(a), find(b)))
-        root[other] = one
-    return {clip: find(clip) for clip in sorted(root)}
-
-
-def _keepers(edges: _Edges, rank: np.ndarray, min_share: float) -> dict[int, int | None]:
-    """Clip -> the keeper that shows most of it, or None if it is a keeper itself. Best clips first, so each clip is
-    judged against keepers only and never dropped for one that is dropped too."""
-    beside: dict[int, list[int]] = {}
-    for a, b in edges:
-        beside.setdefault(a, []).append(b)
-        beside.setdefault(b, []).append(a)
-    kept: dict[int, int | None] = {}
-    for clip in sorted(beside, key=lambda clip: int(rank[clip])):
-        shown = [
-            (-share, int(rank[other]), other)
-            for other in beside[clip]
-            if other in kept
-            and kept[other] is None
-            and (share := edges[min(clip, other), max(clip, other)].share_of(clip, other)) >= min_share
-        ]
-        kept[clip] = min(shown)[2] if shown else None
-    return kept
+        Best clips first, so each is judged against keepers only and never dropped for one that is dropped too.
+        """
+        kept: dict[int, int | None] = {}
+        enough = (self.share >= min_share).tolist()
+        starts = np.flatnonzero(np.r_[True, self.clip[1:] != self.clip[:-1]][: len(self.clip)])
+        for start, stop in itertools.pairwise([*starts.tolist(), len(self.clip)]):
+            others = enumerate(self.other[start:stop].tolist(), start)
+            keepers = (row for row, other in others if enough[row] and other in kept and kept[other] is None)
+            kept[int(self.clip[start])] = next(keepers, None)
+        return kept
 
 
 class _Clips:
@@ -256,30 +243,22 @@ class _Clips:
                     shift = its_zero - zero
                     yield (a, b, shift, share_a, share_b) if a < b else (b, a, -shift, share_b, share_a)
 
-    def table(
-        self,
-        columns: pa.Schema,
-        edges: _Edges,
-        groups: Mapping[int, int],
-        kept: Mapping[int, int | None],
-        frames: np.ndarray,
-    ) -> pa.Table:
+    def table(self, columns: pa.Schema, links: _Links, min_share: float, frames: np.ndarray) -> pa.Table:
         """One row per clip, sorted by key."""
         keys = self.keys.select(CLIP_KEY.names).to_pylist()
-        levels: dict[int, str] = {}
-        for (a, b), edge in edges.items():
-            for clip in (a, b):
-                levels[clip] = edge.level if levels.get(clip) != PACKETS else PACKETS
+        groups, kept = links.components(), links.kept_by(min_share)
+        by_packets = set(links.clip[links.by_packets].tolist())
         rows: list[dict[str, Any]] = []
         for clip, key in enumerate(keys):
             row = {**key, "item": 0, "group": None, "keeper": True, "frames": int(frames[clip])}
             if clip in groups:
-                row |= {"group": _group_name(keys[groups[clip]]), "level": levels[clip]}
-            if (other := kept.get(clip)) is not None:
-                edge = edges[min(clip, other), max(clip, other)]
-                row |= {f"other_{name}": keys[other][name] for name in ("video", "start", "end")}
-                row |= {"keeper": False, "level": edge.level, "similarity": edge.similarity}
-                row["matched"] = min(1.0, edge.share_of(clip, other))
+                row["group"] = _group_name(keys[groups[clip]])
+                row["level"] = PACKETS if clip in by_packets else PERCEPTUAL
+            if (link := kept.get(clip)) is not None:
+                other = keys[int(links.other[link])]
+                row |= {f"other_{name}": other[name] for name in ("video", "start", "end")}
+                row["keeper"], row["level"] = False, PACKETS if links.by_packets[link] else PERCEPTUAL
+                row["matched"], row["similarity"] = float(links.share[link]), float(links.similarity[link])
             rows.append(row)
         return pa.Table.from_pylist(rows, schema=pa.schema([*CLIP_KEY, *columns]))
 

@@ -5,8 +5,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from internvideo.config import plain
+from internvideo.curation.clip_tables import clips_of
 from internvideo.curation.operator import DatasetOperator, Operator
 from internvideo.curation.planner import reads, spec_of
 from internvideo.curation.select import Selection, ViewRecipe, select
@@ -56,9 +58,14 @@ def make_views(writer: Writer, dataset: Dataset, recipes: Sequence[ViewRecipe], 
     for recipe in recipes:
         tell(f"view {recipe.name}")
         if recipe.clip_set not in tables:
-            tables[recipe.clip_set] = dataset.table(recipe.clip_set)
+            tables[recipe.clip_set] = with_seconds(clips_of(dataset, recipe.clip_set))
         selection = select(tables[recipe.clip_set], recipe)
         writer.save_view(recipe.name, selection.ids, describe(recipe, selection))
+
+
+def with_seconds(clips: pa.Table) -> pa.Table:
+    """The same clips with their length, a column that rules can name."""
+    return clips.append_column("seconds", pc.subtract(clips["end_seconds"], clips["start_seconds"]))
 
 
 def describe(recipe: ViewRecipe, selection: Selection) -> Mapping[str, Any]:

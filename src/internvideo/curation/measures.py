@@ -10,6 +10,7 @@ import pyarrow as pa
 
 from internvideo.curation.measure import Measure, Numbers
 from internvideo.curation.operator import Series
+from internvideo.curation.score_measures import SCORE_MEASURES
 from internvideo.errors import pick
 from internvideo.ops import pixels
 from internvideo.ops.hashing import frame_hash
@@ -60,6 +61,7 @@ MEASURES: dict[str, Measure] = {
         Measure("change", ("hue", "saturation", "value", "moved"), 0.0, 1, _change),
         Measure("brightness", ("level",), 0.0, 1, _brightness),
         Measure("hash", ("words", "quality"), 0.5, 1, _hash, ("(4,)u8", "u1")),
+        *(Measure(name, *facts) for name, facts in SCORE_MEASURES.items()),
     )
 }
 

@@ -27,8 +27,9 @@ from internvideo.curation.worker import (
 )
 from internvideo.errors import InternVideoError
 from internvideo.store.places import FileRecord
+from internvideo.store.results import TRANSIENT, Failure, Result, State
 from internvideo.store.values import OperatorSpec
-from internvideo.store.writer import TRANSIENT, Failure, Result, State, Writer
+from internvideo.store.writer import Writer
 
 CRASHES_TO_QUARANTINE = 2  # a video that alone killed its worker this often in one run is set aside
 OUTSIDE_KILLS = 5  # kills from outside that one video may meet in one run before it is left for the next run
@@ -82,13 +83,13 @@ class Run:
         for root in roots:
             self._writer.vanish(root, {place.relative for place in found if place.root == root})
         known, unknown = self._take_in(found)
-        tasks = [task for place, video in known if (task := self._task_for(video, place)) is not None]
+        tasks = [task for task in (self._task_for(video, place) for place, video in known) if task is not None]
         self._say(phase="curating", due=len(tasks))
         if tasks or unknown:
             try:
                 with Pool(CuratorFactory(self._operators), self._workers_for(len(tasks) + len(unknown))) as pool:
-                    for task in [*tasks, *unknown]:
-                        pool.submit(task)
+                    for one in (*tasks, *unknown):
+                        pool.submit(one)
                     for event in pool.events():
                         self._hear(event, pool)
             finally:
@@ -167,7 +168,8 @@ class Run:
         elif event.what == "done":
             self._arrived(event.task, event.value, pool)
         elif event.what == "failed":
-            self._failed(event.task, *event.value, pool)
+            kind, message = event.value
+            self._failed(event.task, kind, message, pool)
         else:
             self._died(event, pool)
         if self._writer.pending_bytes > FLUSH_BYTES or time.monotonic() - self._flushed > FLUSH_SECONDS:

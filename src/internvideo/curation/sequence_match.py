@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from internvideo.errors import InternVideoError
 from internvideo.ops.hash_pairs import SURE_DISTANCE, near_pairs
 from internvideo.ops.hashing import hamming, hashes_to_bytes
 
@@ -24,6 +25,7 @@ _REACH = 1.0  # seconds that a neighbour may be away
 _BIN = 0.25  # seconds of one vote
 _TRIES = np.array([-0.5, 0.0, 0.5]) * _BIN  # around the middle of a bin
 _TOP_BINS = 3
+_PARTNERS = 32
 _ROWS_AT_ONCE = 1 << 19
 _VOTES_AT_ONCE = 1 << 22
 
@@ -97,7 +99,8 @@ def _candidates(footage: Footage, min_frames: int, bucket_limit: int) -> tuple[n
     frame, clip = _seeds(footage, min_frames)
     rank = np.lexsort([frame, footage.rank[clip]]).argsort()
     seconds = footage.seconds[frame]
-    tally = _Tally()
+    longest = float(np.ptp(footage.seconds)) if len(seconds) else 0.0
+    tally = _Tally(len(footage.first), int(longest / _BIN) + 1)
     for one, other, _ in near_pairs(
         footage.hashes[frame], clip, rank, max_distance=SEED_DISTANCE, bucket_limit=bucket_limit
     ):
@@ -106,13 +109,8 @@ def _candidates(footage: Footage, min_frames: int, bucket_limit: int) -> tuple[n
         a, b = clip[one], clip[other]
         apart = (footage.first[b] >= footage.last[a]) | (footage.first[a] >= footage.last[b])
         bins = np.rint((seconds[other] - seconds[one]) / _BIN).astype(np.int64)
-        tally.add(np.column_stack([a, b, bins])[apart])
-    votes, counts = tally.total()
-    order = np.lexsort([votes[:, 2], -counts, votes[:, 1], votes[:, 0]])
-    votes = votes[order]
-    starts = _first_of_runs(votes[:, :2])
-    place = np.arange(len(votes)) - np.repeat(starts, np.diff(np.r_[starts, len(votes)]))
-    votes = votes[place < _TOP_BINS]
+        tally.add(a[apart], b[apart], bins[apart])
+    votes = tally.most_wanted(footage.rank)
     shifts = (votes[:, 2, None] * _BIN + _TRIES).ravel()
     return np.repeat(votes[:, :2], len(_TRIES), axis=0), shifts
 
@@ -134,30 +132,68 @@ def _seeds(footage: Footage, min_frames: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 class _Tally:
-    """Counts equal rows without holding them all."""
+    """Counts votes for (a, b, bin) without holding them all. clips: how many; bins: the largest, either way."""
 
-    def __init__(self) -> None:
-        self._rows, self._counts = np.empty((0, 3), np.int64), np.empty(0, np.int64)
+    def __init__(self, clips: int, bins: int) -> None:
+        self._clips, self._bins = clips, 2 * bins + 1
+        if clips * clips * self._bins >= 1 << 63:
+            raise InternVideoError(
+                f"{clips} clips, videos of {bins * _BIN / 3600:.0f} hours: too much to search for duplicates at once",
+                "curate the folders into several datasets",
+            )
+        self._keys, self._counts = np.empty(0, np.int64), np.empty(0, np.int64)
         self._fresh: list[np.ndarray] = []
         self._waiting = 0
 
-    def add(self, rows: np.ndarray) -> None:
-        self._fresh.append(rows)
-        self._waiting += len(rows)
-        if self._waiting > max(_VOTES_AT_ONCE, len(self._rows)):
-            self.total()
+    def add(self, a: np.ndarray, b: np.ndarray, bins: np.ndarray) -> None:
+        """One vote per row."""
+        self._fresh.append((a * self._clips + b) * self._bins + bins + self._bins // 2)
+        self._waiting += len(a)
+        if self._waiting > max(_VOTES_AT_ONCE, len(self._keys)):
+            self._count()
 
-    def total(self) -> tuple[np.ndarray, np.ndarray]:
-        """Different rows, sorted, and how often each came."""
-        rows = np.concatenate([self._rows, *self._fresh])
-        counts = np.concatenate([self._counts, np.ones(self._waiting, np.int64)])
-        order = np.lexsort(rows.T[::-1])
-        rows, counts = rows[order], counts[order]
-        starts = _first_of_runs(rows)
-        self._rows = rows[starts]
-        self._counts = np.add.reduceat(counts, starts) if len(starts) else counts
+    def _count(self) -> None:
+        fresh, counts = np.unique(np.concatenate([self._keys[:0], *self._fresh]), return_counts=True)
+        self._keys, place = np.unique(np.concatenate([self._keys, fresh]), return_inverse=True)
+        weights = np.concatenate([self._counts, counts])
+        self._counts = np.bincount(place, weights, minlength=len(self._keys)).astype(np.int64)
         self._fresh, self._waiting = [], 0
-        return self._rows, self._counts
+
+    def most_wanted(self, rank: np.ndarray) -> np.ndarray:
+        """(K, 3) int64: for every pair of clips on the shortlist the _TOP_BINS bins of most votes; ties: small bins."""
+        self._count()
+        pairs, bins = np.divmod(self._keys, self._bins)
+        order = np.lexsort([bins, -self._counts, pairs])
+        pairs, bins, counts = pairs[order], bins[order], self._counts[order]
+        starts = _first_of_runs(pairs[:, None])
+        lengths = np.diff(np.r_[starts, len(pairs)])
+        a, b = np.divmod(pairs[starts], self._clips)
+        votes = np.add.reduceat(counts, starts) if len(starts) else counts
+        wanted = np.repeat(_shortlist(a, b, votes, rank), lengths)
+        wanted &= _places(lengths) < _TOP_BINS
+        a, b = np.divmod(pairs[wanted], self._clips)
+        return np.column_stack([a, b, bins[wanted] - self._bins // 2])
+
+
+def _shortlist(a: np.ndarray, b: np.ndarray, votes: np.ndarray, rank: np.ndarray) -> np.ndarray:
+    """(P,) bool: for one of the two clips, the other is among its _PARTNERS with most votes or of best rank.
+
+    So a thousand copies of one clip cost thousands of comparisons, not a million, and all still meet their keeper.
+    """
+    clip, other, votes = np.concatenate([a, b]), np.concatenate([b, a]), np.concatenate([votes, votes])
+    wanted = np.zeros(len(clip), bool)
+    for worth in (-votes, rank[other]):
+        order = np.lexsort([other, worth, clip])
+        starts = _first_of_runs(clip[order][:, None])
+        wanted[order] |= _places(np.diff(np.r_[starts, len(clip)])) < _PARTNERS
+    either: np.ndarray = wanted[: len(a)] | wanted[len(a) :]
+    return either
+
+
+def _places(lengths: np.ndarray) -> np.ndarray:
+    """0, 1, ... for each of consecutive runs of these lengths."""
+    places: np.ndarray = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return places
 
 
 def _first_of_runs(rows: np.ndarray) -> np.ndarray:
@@ -180,8 +216,7 @@ def _lay_on(
     for start, stop in _in_portions(counts):
         part = slice(start, stop)
         row = np.repeat(np.arange(start, stop), counts[part])
-        within = np.arange(len(row)) - np.repeat(np.cumsum(counts[part]) - counts[part], counts[part])
-        frame, clip = footage.first[query[row]] + within, target[row]
+        frame, clip = footage.first[query[row]] + _places(counts[part]), target[row]
         moment = footage.seconds[frame] + shift[row] + zero[footage.video[footage.first[clip]]]
         after = np.searchsorted(timeline, moment, side="right")
         before, after = _clipped(footage, clip, after - 1), _clipped(footage, clip, after)

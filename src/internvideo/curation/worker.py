@@ -22,6 +22,7 @@ from internvideo.errors import ChangedVideo, MissingVideo, NoFrames, UnreadableV
 from internvideo.ops.packets import packet_digest
 from internvideo.video.decode import StreamDecoder
 from internvideo.video.limits import DEFAULT_LIMITS
+from internvideo.video.opening import display_name
 from internvideo.video.reader import Video, open_video
 
 PIECE_SECONDS = 600.0  # a video over twice this is measured in pieces of about this length
@@ -156,9 +157,8 @@ class _Work:
 
     def gave_up(self, error: VideoError) -> Outcome:
         """The video cannot be used: the operator that was at work carries the reason; rows found before it are kept."""
-        self._outcome.failures.append(
-            (self._running, self._inputs.get(self._running, ""), error.kind, str(error.problem))
-        )
+        words = str(error.problem).replace(f"`{display_name(os.fsdecode(self._task.path))}`", "the file")
+        self._outcome.failures.append((self._running, self._inputs.get(self._running, ""), error.kind, words))
         return self._outcome
 
     def measure_piece(self, video: Video) -> Outcome:

@@ -48,7 +48,7 @@ def curate(
             run = Run(writer, chosen.operators, workers=count, tell=talk)
             unread = run.unread(found)
             if unread and not quiet:
-                note(say_estimate(estimate_cost(unread, count, pixels_per_second=measured_rate(dataset))))
+                note(say_estimate(estimate_cost(unread, count, frames_per_second=measured_rate(dataset))))
             progress = run.go(found, whole_roots(folders, found))
             ran = run_dataset_operators(writer, chosen.operators, chosen.dataset_operators, talk.phase)
             make_views(writer, dataset, chosen.views, talk.phase)
@@ -74,4 +74,4 @@ def estimate(
         done = dataset.places()
         found = [place for place in found if done.get((place.root, place.relative)) != place.stat]
     rate = measured_rate(dataset) if dataset is not None else None
-    return estimate_cost(found, workers or os.cpu_count() or 1, pixels_per_second=rate)
+    return estimate_cost(found, workers or os.cpu_count() or 1, frames_per_second=rate)

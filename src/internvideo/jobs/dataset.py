@@ -1,12 +1,13 @@
 """What can be asked of a dataset folder: status, why, verify, retry, report, export, gc; a function and a text each."""
 
+import json
 import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from internvideo.errors import UsageError, nearest, pick
-from internvideo.jobs.talk import columns, size
+from internvideo.jobs.talk import CountTalk, columns, size
 from internvideo.store.dataset import Dataset
 
 Folder = str | os.PathLike[str]
@@ -15,7 +16,11 @@ Folder = str | os.PathLike[str]
 def status(folder: Folder) -> dict[str, Any]:
     """Counts per operator, failures by class and by name, clip sets and views."""
     dataset = Dataset(Path(folder))
-    return {**asdict(dataset.status()), "failed_items": [asdict(item) for item in dataset.failures()]}
+    counts, items = asdict(dataset.status()), [asdict(item) for item in dataset.failures()]
+    barred = len({item["video"] for item in items if item["operator"] in ("probe", "decoding")})
+    for one in counts["operators"]:  # nothing can come of a video that does not open or decode: that is not due
+        one["due"] = max(0, one["due"] - barred)
+    return {**counts, "failed_items": items}
 
 
 def say_status(found: dict[str, Any]) -> str:
@@ -40,7 +45,34 @@ def say_status(found: dict[str, Any]) -> str:
 
 def why(folder: Folder, what: str) -> dict[str, Any]:
     """Everything that is known of one clip, moment or video, with the views it is in."""
-    return Dataset(Path(folder)).why(what).as_row()
+    found = Dataset(Path(folder)).why(what)
+    return {**asdict(found), "clip": found.clip.name if found.clip else None}
+
+
+def say_why(found: dict[str, Any]) -> str:
+    rows: list[tuple[object, object]] = [("video", found["video"] or "not identified"), ("clip", found["clip"] or "")]
+    rows += [("place", place["place"]) for place in found["places"]]
+    rows += [("withheld", found["withheld"])] if found["withheld"] else []
+    rows += [("failure", ": ".join(found["failure"]))] if found["failure"] else []
+    rows += [("clip set", f"{name}: {count}") for name, count in found["clip_sets"].items()]
+    rows += [("view", f"{name}: {'in it' if count else 'not in it'}") for name, count in found["views"].items()]
+    for one in found["operators"]:
+        state = one["state"]
+        words = state["state"] if state["state"] == "done" else f"{state['state']} {state['kind']} {state['message']}"
+        rows.append((one["name"], words.strip()))
+        for value in one["values"]:
+            known = {name: cell for name, cell in value.items() if name not in _KEYS and cell is not None}
+            rows.append(("", ", ".join(f"{name} {_short(cell)}" for name, cell in known.items())))
+    if not found["clip"] and found["clips"]:
+        rows += [("clips", " ".join(found["clips"][:8]) + (" ..." if len(found["clips"]) > 8 else ""))]
+    return columns(rows)
+
+
+_KEYS = frozenset({"video", "stream", "start", "end", "item", "input"})
+
+
+def _short(cell: object) -> str:
+    return f"{cell:.4g}" if isinstance(cell, float) else str(cell)
 
 
 def verify(folder: Folder, *, repair: bool = False) -> dict[str, Any]:
@@ -73,6 +105,49 @@ def say_retry(found: dict[str, Any]) -> str:
     return f"{found['due_again']:,} results are due again; the next `internvideo curate` tries them"
 
 
+def main_view(dataset: Dataset) -> str | None:
+    """The first view of the recipe that made the dataset, if it has been made."""
+    try:
+        names = [view["name"] for view in json.loads(dataset.manifest.recipe)["views"]]
+    except (ValueError, KeyError, TypeError):
+        names = []
+    made = dataset.views()
+    return next((name for name in [*names, *made] if name in made), None)
+
+
+def report(folder: Folder, *, view: str | None = None, out: Folder | None = None) -> Path:
+    """Write the page; its path."""
+    from internvideo.curation.report.adapter import write_report
+
+    dataset = Dataset(Path(folder))
+    page = Path(out) if out is not None else dataset.path / "report.html"
+    return write_report(dataset, view or main_view(dataset), page.resolve())
+
+
+def export(folder: Folder, form: str, out: Folder, *, view: str | None = None) -> dict[str, Any]:
+    """Write a view in one of `FORMATS`; what was written and what was left out."""
+    from internvideo.curation.export.clips import export_clips
+    from internvideo.curation.export.data import from_dataset
+    from internvideo.curation.export.internvid import export_internvid
+    from internvideo.curation.export.webdataset import export_webdataset
+
+    exporters = {"internvid": export_internvid, "webdataset": export_webdataset, "clips": export_clips}
+    chosen = pick(exporters, form, "export format")
+    dataset = Dataset(Path(folder))
+    name = view or main_view(dataset)
+    clip_set = str(dataset.view_description(name)["clip_set"]) if name is not None else "shots"
+    data = from_dataset(dataset, name, clip_set)
+    with CountTalk(f"{form} export", "clips") as talk:
+        summary = chosen(data, Path(out), progress=talk)
+    return {"format": form, "view": name, "out": str(out), **asdict(summary)}
+
+
+def say_export(found: dict[str, Any]) -> str:
+    lines = [f"{found['clips']:,} clips in {found['files']:,} files, {size(found['bytes'])}: {found['out']}"]
+    lines += [f"  skipped {name}: {reason}" for name, reason in found["skipped"]]
+    return "\n".join(lines)
+
+
 def gc(folder: Folder, *, delete: bool = False) -> dict[str, Any]:
     """Values and caches that nothing names any more."""
     listed = [asdict(item) for item in Dataset(Path(folder)).gc(delete=delete)]
@@ -82,6 +157,6 @@ def gc(folder: Folder, *, delete: bool = False) -> dict[str, Any]:
 def say_gc(found: dict[str, Any]) -> str:
     if not found["items"]:
         return "nothing to remove"
-    rows = [(item["where"], size(item["bytes"]), item["why"]) for item in found["items"]]
+    rows = [(item["path"], size(item["bytes"]), item["reason"]) for item in found["items"]]
     last = "removed" if found["deleted"] else "in all; --delete removes them"
     return columns(rows, right=[1]) + f"\n{size(found['bytes'])} {last}"

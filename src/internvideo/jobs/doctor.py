@@ -13,14 +13,15 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import partial
 from importlib import metadata
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
+if TYPE_CHECKING:
+    import numpy as np
 
 CORE = ("numpy", "av", "pyarrow", "duckdb", "torch", "pillow", "safetensors", "regex", "ftfy", "rich")
 DECODERS = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "gif", "prores", "wmv2", "flv", "ffv1")
@@ -90,7 +91,8 @@ def doctor(folder: Path | None = None) -> Report:
         checks += [*_codecs(), *_self_tests()]
     else:
         checks.append(Check("self-test", "not run", False, "pip install av"))
-    return Report((*checks, *_extras(), _gpu()))
+    checks += [*_extras(), _gpu()]
+    return Report(tuple(replace(check, hint="") if check.ok else check for check in checks))
 
 
 def _versions() -> Iterator[Check]:
@@ -234,15 +236,17 @@ def _write_and_read(path: Path, encoder: str, pixels: str, options: dict[str, st
     return "" if read == order else f"frames {order} asked for, {read} given"
 
 
-def _numbered(number: int) -> np.ndarray:
+def _numbered(number: int) -> "np.ndarray":
     """A grey picture whose four squares, white for 1, spell `number`."""
+    import numpy as np
+
     picture = np.full((SIDE, SIDE, 3), 128, np.uint8)
     for bit in range(4):
         picture[:SQUARE, bit * SQUARE : (bit + 1) * SQUARE] = 235 if number >> bit & 1 else 16
     return picture
 
 
-def _number(picture: np.ndarray) -> int:
+def _number(picture: "np.ndarray") -> int:
     middles = [picture[SQUARE // 2, bit * SQUARE + SQUARE // 2].mean() for bit in range(4)]
     return sum(1 << bit for bit, value in enumerate(middles) if value > 128)
 

@@ -105,9 +105,9 @@ def say_summary(summary: Summary) -> str:
 
 
 def measured_rate(dataset: Dataset) -> float | None:
-    """Pixels per CPU second, as the last run of this dataset that decoded anything measured it."""
+    """Frames per CPU second, as the last run of this dataset that decoded anything measured it."""
     try:
-        rate = json.loads((dataset.path / "runs" / RATES).read_text("utf-8"))["pixels_per_cpu_second"]
+        rate = json.loads((dataset.path / "runs" / RATES).read_text("utf-8"))["frames_per_cpu_second"]
     except (OSError, ValueError, KeyError):
         return None
     return float(rate) if rate else None

@@ -7,6 +7,9 @@ from types import TracebackType
 from typing import TYPE_CHECKING, TextIO
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
     from internvideo.curation.run import Progress
 
 LINE_SECONDS = 10.0  # between two plain lines
@@ -25,9 +28,9 @@ class ProgressTalk:
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
         self._stream, self._quiet = stream or sys.stderr, quiet
-        self._bar = None
-        self._task = None
-        self._began, self._said = time.monotonic(), 0.0
+        self._bar: RichProgress | None = None
+        self._task: TaskID | None = None
+        self._began = self._said = time.monotonic()
         self._latest: Progress | None = None
 
     def __enter__(self) -> "ProgressTalk":
@@ -89,6 +92,38 @@ class ProgressTalk:
             left = (time.monotonic() - self._began) * (progress.due - finished) / finished
             parts.append(f"about {duration(left)} left")
         note(", ".join(parts))
+
+
+class CountTalk:
+    """Counts up to a known number: a bar on a terminal, plain lines elsewhere. Call it with (done, total, name)."""
+
+    def __init__(self, title: str, unit: str, stream: TextIO | None = None) -> None:
+        self._title, self._unit, self._stream = title, unit, stream or sys.stderr
+        self._bar: RichProgress | None = None
+        self._task: TaskID | None = None
+        self._began = self._said = time.monotonic()
+
+    def __enter__(self) -> "CountTalk":
+        if self._stream.isatty():
+            from rich.console import Console
+            from rich.progress import Progress
+
+            self._bar = Progress(console=Console(file=self._stream), transient=True)
+            self._bar.start()
+            self._task = self._bar.add_task(self._title, total=None)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, completed=done, total=total)
+        elif time.monotonic() - self._said > LINE_SECONDS:
+            self._said = time.monotonic()
+            left = (self._said - self._began) * (total - done) / max(done, 1)
+            note(f"{self._title}: {done:,}/{total:,} {self._unit}, about {duration(left)} left")
 
 
 def duration(seconds: float) -> str:

@@ -27,10 +27,10 @@ def near_pairs(
 
     hashes: (N, 4) uint64. kin: (N,) integers; hashes of equal kin are not compared. rank: (N,) different integers, the
     smaller the more wanted. Yields (a, b, distance), each (P,) int64: indices into `hashes`, and their distance.
-    The same pair may come several times, in either order: the nearer, the more often.
 
-    Of all pairs up to SURE_DISTANCE apart none is missed, unless more than `bucket_limit` + 1 hashes share a band:
-    then each is compared with the `bucket_limit` that follow it in order of the hashes, and with the one of best rank.
+    Of all pairs up to SURE_DISTANCE apart none is missed, and each comes once, unless more than `bucket_limit` + 1
+    hashes share a band: then each is compared with the `bucket_limit` that follow it in order of the hashes, and with
+    the one of best rank, so that copies of one picture stay connected; some of these pairs come several times.
     Of pairs 31 apart about nine in ten are found when the bits that differ are spread evenly. Memory: about 150 bytes
     per hash.
     """
@@ -43,8 +43,12 @@ def near_pairs(
     for band in range(BANDS):
         by = np.argsort(bands[:, band], kind="stable")
         words, family = mixed[by], kin[by]  # copies in this order: what is compared lies side by side in memory
-        for one, other in _in_bucket(bands[by, band], rank[by], bucket_limit):
+        earlier = np.ascontiguousarray(bands[by, :band])
+        for one, other, extra in _in_bucket(bands[by, band], rank[by], bucket_limit):
             one, other, distance = _near(words, family, one, other, max_distance)
+            if not extra and band and one.size:
+                fresh = (earlier[one] != earlier[other]).all(axis=1)  # else it came with an earlier band
+                one, other, distance = one[fresh], other[fresh], distance[fresh]
             if one.size:
                 yield order[by[one]], order[by[other]], distance
 
@@ -71,8 +75,11 @@ def _mix(hashes: np.ndarray) -> np.ndarray:
     return mixed.view("<u8").astype(np.uint64)
 
 
-def _in_bucket(keys: np.ndarray, rank: np.ndarray, limit: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """(positions, positions) of pairs with equal keys; keys: (N,) sorted."""
+def _in_bucket(keys: np.ndarray, rank: np.ndarray, limit: int) -> Iterator[tuple[np.ndarray, np.ndarray, bool]]:
+    """Positions of pairs with equal keys, and whether they are those of the best of a bucket that is too large.
+
+    keys: (N,) sorted.
+    """
     alive = np.arange(len(keys) - 1)
     for lag in range(1, limit + 1):
         if alive.size and alive[-1] + lag == len(keys):
@@ -82,7 +89,7 @@ def _in_bucket(keys: np.ndarray, rank: np.ndarray, limit: int) -> Iterator[tuple
             return
         for at in range(0, len(alive), _ROWS_AT_ONCE):
             part = alive[at : at + _ROWS_AT_ONCE]
-            yield part, part + lag
+            yield part, part + lag, False
     starts = np.flatnonzero(np.r_[True, keys[1:] != keys[:-1]])
     sizes = np.diff(np.r_[starts, len(keys)])
     for start, size in zip(starts[sizes > limit + 1], sizes[sizes > limit + 1], strict=True):
@@ -90,5 +97,5 @@ def _in_bucket(keys: np.ndarray, rank: np.ndarray, limit: int) -> Iterator[tuple
         best = start + int(np.argmin(rank[members]))
         for at in range(0, size, _ROWS_AT_ONCE):
             part = members[at : at + _ROWS_AT_ONCE]
-            part = part[part != best]
-            yield part, np.full(len(part), best)
+            part = part[np.abs(part - best) > limit]
+            yield part, np.full(len(part), best), True

@@ -69,18 +69,19 @@ class Sampler:
     def copy_centres(self, plane: np.ndarray, out: np.ndarray) -> None:
         """Sample a plane of one picture, not turned. Only when `hits_centres`: outputs are the middles of odd blocks.
 
-        plane: (H, W), or (H/2, W/2) with a value for 2 x 2 pixels; out: (h, w), is filled.
+        plane: (H, W), or (H/2, W/2) with a value for 2 x 2 pixels; out: (h, w) of an unsigned type, is filled.
+        Rows are copied whole first: that reads memory in order.
         """
         (dy, dx), (h, w) = self._step, out.shape
         if len(plane) >= h * dy:
-            out[...] = plane[dy // 2 :: dy, dx // 2 :: dx][:h, :w]
+            out[...] = np.ascontiguousarray(plane[dy // 2 :: dy][:h])[:, dx // 2 :: dx]
             return
-        # Of even and of odd outputs, each is again a regular row of points of the plane of half size.
+        # In a plane of half size, the points of even and those of odd outputs are again regular.
+        rows = np.empty((h, plane.shape[1]), plane.dtype)
         for i in (0, 1):
-            for j in (0, 1):
-                part = out[i::2, j::2]
-                points = plane[(dy // 2 + i * dy) // 2 :: dy, (dx // 2 + j * dx) // 2 :: dx]
-                part[...] = points[: part.shape[0], : part.shape[1]]
+            rows[i::2] = plane[(dy // 2 + i * dy) // 2 :: dy][: (h + 1 - i) // 2]
+        for i in (0, 1):
+            out[:, i::2] = rows[:, (dx // 2 + i * dx) // 2 :: dx][:, : (w + 1 - i) // 2]
 
     def from_rgb(self, pixels: np.ndarray) -> np.ndarray:
         """pixels: (H, stride) uint32 whose bytes are R, G, B and one that is ignored -> (3, h, w) uint8."""

@@ -5,15 +5,19 @@ changes no byte.
 """
 
 import os
+import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from internvideo.curation.export.data import ClipRow, ExportData
-from internvideo.errors import UsageError, VideoError
+from internvideo.errors import MissingVideo, UnreadableVideo, UsageError, VideoError
 from internvideo.video.cut import CutResult, Mode, cut
+from internvideo.video.opening import display_name
+from internvideo.video.reader import Video, open_video
 
 AHEAD = 2  # finished cuts per worker that may wait for their turn
 
@@ -42,11 +46,12 @@ def cut_in_order(
     """
     threads = workers or os.cpu_count() or 1
     waiting: deque[tuple[int, Path, Future[CutResult | str]]] = deque()
-    with ThreadPoolExecutor(threads, thread_name_prefix="cut") as pool:
+    cutter = _Cutter(data, options)
+    with closing(cutter), ThreadPoolExecutor(threads, thread_name_prefix="cut") as pool:
         try:
             for row in rows:
                 path = folder / f"{data.rows[row].key}.mp4"
-                waiting.append((row, path, pool.submit(_cut, data, data.rows[row], path, options)))
+                waiting.append((row, path, pool.submit(cutter, data.rows[row], path)))
                 if len(waiting) >= AHEAD * threads:
                     first, place, future = waiting.popleft()
                     yield first, place, future.result()
@@ -58,29 +63,55 @@ def cut_in_order(
                 future.cancel()
 
 
-def _cut(data: ExportData, clip: ClipRow, out: Path, options: CutOptions) -> CutResult | str:
-    if clip.video not in data.files:
-        return "no file of this video is known"
-    path, size = data.files[clip.video]
-    if clip.time_base is None:
-        return "the time base of this video is not known"
-    try:
-        if path.stat().st_size != size:
-            return "the file has changed since the dataset was made"
-    except OSError as error:
-        return f"the file cannot be read: {error.strerror}"
-    start, end = clip.start * clip.time_base, clip.end * clip.time_base
-    try:
-        result = cut(path, start, end, out, stream=clip.stream, **asdict(options))
-    except VideoError as error:
-        return f"{error.kind}: {error.problem}"
-    except UsageError as error:
-        return f"the file has changed: {error.problem}" if "stream" in error.problem else _raise(error)
-    if options.mode == "exact" and clip.frames is not None and result.frames != clip.frames:
-        out.unlink(missing_ok=True)
-        return f"it has {result.frames} frames now, {clip.frames} when the dataset was made"
-    return result
+class _Cutter:
+    """Cuts in one thread. The film of the last clip stays open: clips come in order of their films."""
 
+    def __init__(self, data: ExportData, options: CutOptions) -> None:
+        self._data, self._options = data, options
+        self._local = threading.local()
+        self._videos: list[Video] = []
 
-def _raise(error: Exception) -> str:
-    raise error
+    def __call__(self, clip: ClipRow, out: Path) -> CutResult | str:
+        """What the cut holds, or why there is none."""
+        if clip.video not in self._data.files:
+            return "no file of this video is known"
+        if clip.time_base is None:
+            return "the time base of this video is not known"
+        try:
+            video = self._video(clip)
+            if video is None:
+                return "the file has changed since the dataset was made"
+            result = cut(video, clip.start * clip.time_base, clip.end * clip.time_base, out, **asdict(self._options))
+        except VideoError as error:
+            return f"{error.kind}: {error.problem}"
+        if self._options.mode == "exact" and clip.frames is not None and result.frames != clip.frames:
+            out.unlink(missing_ok=True)
+            return f"it has {result.frames} frames now, {clip.frames} when the dataset was made"
+        return result
+
+    def _video(self, clip: ClipRow) -> Video | None:
+        """The open film; None if the file is not the one that the dataset knows."""
+        name, video = getattr(self._local, "open", (None, None))
+        if name != (clip.video, clip.stream):
+            if video is not None:
+                video.close()
+            self._local.open = (None, None)
+            path, size = self._data.files[clip.video]
+            try:
+                if path.stat().st_size != size:
+                    return None
+                video = open_video(path, stream=clip.stream)
+            except FileNotFoundError as error:
+                raise MissingVideo(f"there is no file `{display_name(path)}` any more") from error
+            except OSError as error:
+                raise UnreadableVideo(f"cannot read `{display_name(path)}`: {error.strerror}") from error
+            except UsageError:  # it has no such stream
+                return None
+            self._local.open = ((clip.video, clip.stream), video)
+            self._videos.append(video)
+        return video
+
+    def close(self) -> None:
+        """Give back all films. Call when no thread cuts any more."""
+        for video in self._videos:
+            video.close()

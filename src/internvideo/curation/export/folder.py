@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import pyarrow as pa
@@ -65,7 +65,8 @@ class ExportFolder:
             durable.remove(self.path / name)
         for entry in entries[1:]:
             for file in entry.get("files", []):
-                durable.remove(self.path / file["name"])
+                if _is_below(file["name"]):  # a journal that somebody else wrote must not remove other files
+                    durable.remove(self.path / file["name"])
         self._rewrite([])
 
     def _rewrite(self, entries: list[dict[str, Any]]) -> None:
@@ -112,9 +113,7 @@ class ExportFolder:
             **self._request,
             "files": listed,
         }
-        self.write(
-            MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False, sort_keys=False).encode("utf-8") + b"\n"
-        )
+        self.write(MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False).encode("utf-8") + b"\n")
         written = [*listed, file_entry(self.path, MANIFEST)]
         return ExportSummary(len(written), len(rows), sum(file["bytes"] for file in written), skipped)
 
@@ -140,8 +139,13 @@ def file_entry(folder: Path, name: str) -> dict[str, Any]:
     return {"name": name, "bytes": path.stat().st_size, "sha256": digest.hexdigest()}
 
 
+def _is_below(name: str) -> bool:
+    """Whether a relative path stays in its folder, on every system."""
+    return not any(kind(name).is_absolute() or ".." in kind(name).parts for kind in (PurePosixPath, PureWindowsPath))
+
+
 def _line(entry: Mapping[str, Any]) -> bytes:
-    return json.dumps(entry, ensure_ascii=False, sort_keys=True).encode("utf-8") + b"\n"
+    return json.dumps(entry, ensure_ascii=False).encode("utf-8") + b"\n"
 
 
 def _parsed(journal: bytes) -> Iterator[dict[str, Any]]:

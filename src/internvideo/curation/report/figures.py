@@ -11,11 +11,22 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from internvideo.curation.report.data import NEEDED, ReportData
+from internvideo.curation.report.data import LENGTH, NEEDED, ReportData
 
-MOST_FIGURES = 18
+MOST_FIGURES = 24
 LONG_FILM = 120.0  # seconds; films that are mostly longer are told in minutes
-_IDS = ("group", "cluster", "rank", "index", "item", "tick", "stream", "keeper", "count_id")
+# Endings of columns that count or name something, and operators that tell of files and texts, not of how clips are.
+_IDS = ("group", "cluster", "rank", "index", "item", "tick", "stream", "start", "end", "frames", "_seconds")
+_NOT_SCORES = (
+    "video_",
+    "decoding_",
+    "frame_hashes_",
+    "packet_digest_",
+    "sidecars_",
+    "caption",
+    "transcript_",
+    "places_",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,24 +55,43 @@ class Figure:
 
 
 TITLES = {
-    "seconds": Title("Clip length", "s", "From a clip's first frame to the one after its last."),
-    "words": Title("Words per caption", "words", "Of the caption that stands for a clip. In scripts without spaces each letter counts as a word."),  # noqa: E501
+    "seconds": Title("Clip length", "s", "From a clip's first frame to the end of its last."),
+    "words": Title(
+        "Words per caption",
+        "words",
+        "Of the caption that stands for a clip. In scripts without spaces each letter counts as a word.",
+    ),
     "video_seconds": Title("Source length", "s", "How long the films are that the clips come from."),
     "short_side": Title("Resolution", "px", "The shorter side of the picture, after rotation."),
-    "video_fps": Title("Frame rate", "fps", "Average of the source."),
-}  # fmt: skip
+    "motion_flow_mean": Title("Motion", "heights/s", "Mean speed of what moves, in picture heights per second."),
+    "stillness_still_share": Title("Still share", "", "Share of the clip's time in which nothing moves."),
+    "exposure_luma_mean": Title("Brightness", "", "Mean luma, 0 black to 255 white."),
+    "sharpness_median": Title("Sharpness", "", "0 blurred to 1 sharp, judged at 256 pixels."),
+    "exposure_dark_share": Title("Dark pixels", "", "Share of pixels that are nearly black."),
+    "exposure_bright_share": Title("Bright pixels", "", "Share of pixels that are nearly white."),
+    "exposure_bad_frames": Title("Badly exposed frames", "", "Share of frames with too many black or white pixels."),
+    "colour_colourfulness": Title("Colourfulness", "", "0 without colour; 15 slight, 33 moderate, 59 much."),
+    "colour_grey_share": Title("Grey pixels", "", "Share of pixels without colour."),
+    "colour_flat_frames": Title("Flat frames", "", "Share of frames of nearly one colour."),
+    "motion_flow_p90": Title("Fast motion", "heights/s", "Speed that a tenth of the picture exceeds."),
+    "motion_camera_share": Title("Camera motion", "", "Share of the motion that moving the camera explains."),
+    "motion_difference_mean": Title("Change", "levels", "How much frames differ, in grey levels per 1/30 s."),
+    "motion_difference_max": Title(
+        "Largest change", "levels", "Between two frames; flashes and missed cuts show here."
+    ),
+    "stillness_longest_still_seconds": Title("Longest still", "s", "The longest stretch in which nothing moves."),
+    "sharpness_low": Title("Sharpness, worst tenth", "", "Passing blur shows here."),
+    "bars_top_bottom": Title("Letterbox", "", "Share of the height that black bars cover."),
+    "bars_left_right": Title("Pillarbox", "", "Share of the width that black bars cover."),
+    "duplicates_similarity": Title("Likeness of doubles", "", "Of clips that have a better double, to that one."),
+    "duplicates_matched": Title("Shown by a double", "", "Share of a clip that its better double shows too."),
+}
 
 
 def figures(data: ReportData) -> list[Figure]:
     """Length, caption words, resolution and source length; then scores: those with a threshold before the others."""
     bounds = _bounds(data)
-    first = [
-        Figure("seconds", TITLES["seconds"], data.seconds, data.kept, thresholds=bounds.get("seconds", ())),
-        _words(data),
-        *_of_videos(data),
-    ]
-    columns = [name for name in score_columns(data) if not name.startswith("video_")]
-    columns.sort(key=lambda name: name not in bounds)
+    length = Figure(LENGTH, TITLES[LENGTH], data.seconds, data.kept, thresholds=bounds.get(LENGTH, ()))
     scores = [
         Figure(
             name,
@@ -71,27 +101,32 @@ def figures(data: ReportData) -> list[Figure]:
             thresholds=bounds.get(name, ()),
             whole=_whole(data, name),
         )
-        for name in columns
+        for name in score_columns(data)
     ]
-    shown = [figure for figure in [*first, *scores] if np.isfinite(figure.values).any()]
+    shown = [
+        figure for figure in [length, _words(data), *_of_videos(data), *scores] if np.isfinite(figure.values).any()
+    ]
     return shown[:MOST_FIGURES]
 
 
 def score_columns(data: ReportData) -> list[str]:
-    """Numeric columns that say something of a clip: no keys, ids, ranks or ticks, and not always the same value."""
+    """Numeric columns that say something of a clip: those with a threshold first, then known ones, then others.
+
+    No keys, ids or ticks, no facts of videos and texts, and none that always has the same value unless a rule reads it.
+    """
+    ruled = {threshold.column for threshold in data.thresholds}
+    known = list(TITLES)
     found = []
     for column in data.clips.schema:
         numeric = pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
-        if (
-            not numeric
-            or column.name in NEEDED
-            or any(column.name.endswith(end) for end in (*_IDS, "_seconds", "_frames"))
-        ):
+        name = column.name
+        told = name in known or name in ruled or not (name.startswith(_NOT_SCORES) or name.endswith(_IDS))
+        if not numeric or name in NEEDED or not told:
             continue
-        low, high = pc.min_max(data.clips[column.name]).as_py().values()
-        if low is not None and (low != high or any(t.column == column.name for t in data.thresholds)):
-            found.append(column.name)
-    return found
+        low, high = pc.min_max(data.clips[name]).as_py().values()
+        if low is not None and (low != high or name in ruled):
+            found.append(name)
+    return sorted(found, key=lambda name: (name not in ruled, known.index(name) if name in known else len(known)))
 
 
 def title_of(column: str, data: ReportData) -> Title:

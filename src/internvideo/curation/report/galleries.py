@@ -167,7 +167,8 @@ def duplicates(data: ReportData, choice: Choice, cards: Cards) -> Markup:
     members = sum(len(group) for group in data.groups)
     said = f"{many(len(data.groups), 'group')} with {count(members)} clips"
     more = f"; the {len(choice.groups)} largest are shown" if len(data.groups) > len(choice.groups) else ""
-    lead = f"{said}{more}. Nothing is deleted: a view keeps the marked clip of each group; the others say how like it."
+    kept = "Nothing is deleted: a view keeps the marked clip of each group; the percentages compare the others with it."
+    lead = f"{said}{more}. {kept}"
     return section("duplicates", "Near-duplicates", lead, parts)
 
 

@@ -31,6 +31,7 @@ FORMATS: tuple[tuple[str, str, dict[str, str], Audio | None], ...] = (
     (".mov", "libx264", {"preset": "ultrafast", "crf": "26"}, "silent"),
 )
 RATES = (Fraction(25), Fraction(30), Fraction(24), Fraction(30_000, 1001))
+FILMS_VERSION = 1  # of what follows in this module; beside the version of the world
 SHORTEST, LONGEST = 2.0, 6.0  # seconds of a shot
 
 

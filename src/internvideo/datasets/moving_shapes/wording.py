@@ -1,7 +1,8 @@
 """What is said about a scene: captions in several wordings and the names of the classes.
 
 Words follow from the meaning alone (which things, what they do, how fast, in what order): two scenes that mean
-different things never have the same caption. Camera, background and sizes are not mentioned.
+different things never have the same caption. Camera, background and sizes are not mentioned. All captions fit into the
+32 tokens of ViCLIP.
 """
 
 from collections.abc import Mapping
@@ -30,8 +31,8 @@ PHRASES: Mapping[str, tuple[tuple[str, str], ...]] = {
     ),
     "grow": (("grows", "growing"), ("gets bigger", "getting bigger")),
     "shrink": (("shrinks", "shrinking"), ("gets smaller", "getting smaller")),
-    "bounce": (("bounces up and down", "bouncing up and down"), ("bobs up and down", "bobbing up and down")),
-    "sway": (("sways left and right", "swaying left and right"), ("swings sideways", "swinging sideways")),
+    "bounce": (("bounces", "bouncing"), ("bobs up and down", "bobbing up and down")),
+    "sway": (("sways", "swaying"), ("swings left and right", "swinging left and right")),
     "appear": (("appears", "appearing"), ("comes into view", "coming into view")),
     "disappear": (("disappears", "disappearing"), ("fades away", "fading away")),
     "zigzag": (("zigzags", "zigzagging"), ("moves in a zigzag", "moving in a zigzag")),
@@ -77,6 +78,8 @@ def captions(scene: Scene, count: int) -> tuple[str, ...]:
 def say(what: Meaning, draws: Draws) -> str:
     """One sentence without a full stop. Equal draws word different meanings alike."""
     form, phrase, adverb = draws.below(6), draws.below(2), draws.below(2)
+    if len(what.parts) > 2:
+        form = phrase = 0  # the shortest
     names = [f"{_article(part.colour)} {part.colour} {part.shape}" for part in what.parts]
     pace = [ADVERBS[part.speed][adverb] for part in what.parts]
     finite = [PHRASES[part.motion][phrase][0] for part in what.parts]
@@ -92,9 +95,7 @@ def say(what: Meaning, draws: Draws) -> str:
             f"there is {names[0]} that {finite[0]} {pace[0]}",
         )[form % 3]
     clauses = [f"{name} {verb} {how}" for name, verb, how in zip(names, finite, pace, strict=True)]
-    return (
-        _together(form % 2, clauses) if what.kind == "together" else _in_order(form % min(3, 5 - len(names)), clauses)
-    )
+    return _together(form % 2, clauses) if what.kind == "together" else _in_order(form % 3, clauses)
 
 
 def _collision(form: int, names: list[str], finite: list[str], pace: list[str]) -> str:

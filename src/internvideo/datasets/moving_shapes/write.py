@@ -17,7 +17,7 @@ import av
 import numpy as np
 
 from internvideo.datasets.moving_shapes.draw import render
-from internvideo.datasets.moving_shapes.film import Film, film_frames, films
+from internvideo.datasets.moving_shapes.film import FILMS_VERSION, Film, film_frames, films
 from internvideo.datasets.moving_shapes.film_truth import BrokenFile, FilmTruth, Truth, excerpt_of, truth_of
 from internvideo.datasets.moving_shapes.quiz import questions
 from internvideo.datasets.moving_shapes.sidecars import sidecars
@@ -47,7 +47,7 @@ def write_world(
     the short side.
     """
     folder = Path(folder)
-    order = {"version": VERSION, "seed": seed, "count": count, "seconds": list(seconds), "size": size}
+    order = {"version": [VERSION, FILMS_VERSION], "seed": seed, "count": count, "seconds": list(seconds), "size": size}
     order |= {"copies": copies, "broken": broken}
     if _is_complete(folder, order):
         return Truth.read(folder / TRUTH)
@@ -195,7 +195,7 @@ def _encode(source: Path, target: Path, size: tuple[int, int], fps: Fraction, fi
             for frame in itertools.islice(file.decode(video=0), first, end):
                 yield frame.to_ndarray(format="rgb24", height=size[0], width=size[1])
 
-    write_video(target, frames(), fps=fps, options={"preset": "superfast", "crf": "30"})
+    write_video(target, frames(), fps=fps, options={"preset": "ultrafast", "crf": "28"})
 
 
 def _write_broken(folder: Path, found: Sequence[FilmTruth]) -> tuple[BrokenFile, ...]:

@@ -1,0 +1,59 @@
+"""How often the right class comes first: top-k accuracy, and the merging of several views of one video.
+
+numpy only.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+Merge = Literal["probability", "score"]
+SameView = Literal["pair", "joined-digits"]
+
+
+@dataclass(frozen=True)
+class View:
+    """What a network said about one view of a video: clip number `chunk`, crop number `split`, (K,) logits."""
+
+    video: str
+    label: int
+    chunk: int
+    split: int
+    logits: np.ndarray
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """(..., K) -> (..., K), rows sum to 1."""
+    powers = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=-1, keepdims=True))
+
+
+def merge_views(
+    views: Iterable[View], merge: Merge = "probability", same_view: SameView = "pair"
+) -> tuple[np.ndarray, np.ndarray]:
+    """Mean over the views of each video, in order of first appearance: (V, K) scores, (V,) labels.
+
+    merge: mean of the probabilities, or of the logits. A view that was already seen is left out; same_view
+    "joined-digits" is the published rule, by which chunk 1 split 11 is the same as chunk 11 split 1.
+    """
+    scores: dict[str, dict[object, np.ndarray]] = {}
+    labels: dict[str, int] = {}
+    for view in views:
+        key = (view.chunk, view.split) if same_view == "pair" else f"{view.chunk}{view.split}"
+        logits = np.asarray(view.logits, np.float64)
+        scores.setdefault(view.video, {}).setdefault(key, softmax(logits) if merge == "probability" else logits)
+        labels.setdefault(view.video, view.label)
+    means = [np.mean(list(seen.values()), axis=0) for seen in scores.values()]
+    return np.stack(means), np.array([labels[video] for video in scores])
+
+
+def top_k(scores: np.ndarray, labels: np.ndarray, ks: tuple[int, ...] = (1, 5)) -> Mapping[int, float]:
+    """Share of rows, in percent, whose label is among the k best scores: (V, K), (V,) -> {k: percent}.
+
+    Ties count against the label: constant scores are right for no k below the number of classes.
+    """
+    own = np.take_along_axis(scores, labels[:, None], axis=1)
+    ahead = (scores >= own).sum(axis=1) - 1
+    return {k: 100.0 * float((ahead < k).mean()) for k in ks}

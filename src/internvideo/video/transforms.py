@@ -1,0 +1,207 @@
+"""Frames to what a model sees: resize, crop, flip, normalise.
+
+frames are (T, H, W, C) uint8 RGB; every transform treats all frames of a clip alike. Random ones take a generator and
+give the same result on every machine. Distortions of colour and shape are in `augment`, weights of resizing in
+`resize`, the choice of frames in `sampling`.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from internvideo.errors import UsageError, nearest
+from internvideo.records import Preprocess
+from internvideo.video.resize import resize
+from internvideo.video.sampling import spread
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+HALF_MEAN, HALF_STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
+RESIZE_POLICIES = ("short-side", "short-side-round", "squash")
+
+# What the published models were scored with (spec: the input sections of each family).
+PREPROCESS: Mapping[str, Preprocess] = {
+    "viclip": Preprocess(
+        size=224, mean=IMAGENET_MEAN, std=IMAGENET_STD, resize="squash", antialias=False, frames="viclip"
+    ),
+    "viclip-demo": Preprocess(
+        size=224,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        resize="squash",
+        interpolation="opencv-bilinear",
+        frames="viclip-demo",
+    ),
+    "videomae": Preprocess(
+        size=224,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        interpolation="opencv-bilinear",
+        frames="videomae-dense-4",
+        frame_count=16,
+    ),
+    "videomae-sparse": Preprocess(
+        size=224,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+        interpolation="opencv-bilinear",
+        frames="videomae-sparse",
+        frame_count=16,
+    ),
+    "internvideo-mm-demo": Preprocess(
+        size=224,
+        mean=CLIP_MEAN,
+        std=CLIP_STD,
+        short_side=256,
+        interpolation="pillow-bilinear",
+        frames="internvideo-mm-demo",
+    ),
+    "uniformerv2": Preprocess(
+        size=224, mean=HALF_MEAN, std=HALF_STD, interpolation="bilinear", antialias=False, frames="uniformerv2"
+    ),
+}
+
+
+def preprocess(frames: np.ndarray, how: Preprocess) -> np.ndarray:
+    """Resize, cut and normalise the frames that `how.frames` chose.
+
+    frames: (T, H, W, 3) uint8 -> (3, T, size, size) float32. Raises UsageError for an unknown policy.
+    """
+    if how.resize not in RESIZE_POLICIES:
+        raise UsageError(f"unknown resize policy `{how.resize}`", nearest(how.resize, RESIZE_POLICIES))
+    side = how.short_side or how.size
+    to_nearest = how.resize == "short-side-round"
+    height, width = (side, side) if how.resize == "squash" else short_side_size(frames, side, to_nearest=to_nearest)
+    resized = resize(frames, height, width, interpolation=how.interpolation, antialias=how.antialias)
+    return normalise(center_crop(resized, how.size, how.size), how.mean, how.std)
+
+
+def normalise(frames: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:
+    """(value / 255 - mean) / std per channel, computed in float64: (T, H, W, C) uint8 -> (C, T, H, W) float32."""
+    if frames.dtype != np.uint8 or frames.shape[-1] != len(mean) or len(mean) != len(std):
+        raise ValueError(f"normalise takes uint8 frames of {len(mean)} channels, got {frames.shape} {frames.dtype}")
+    levels = np.arange(256) / 255
+    tables = [((levels - m) / s).astype(np.float32) for m, s in zip(mean, std, strict=True)]
+    return np.stack([table[frames[..., channel]] for channel, table in enumerate(tables)])
+
+
+def short_side_size(frames: np.ndarray, side: int, *, to_nearest: bool = False) -> tuple[int, int]:
+    """(height, width) with the short side `side` and the same shape; the long side is rounded down, or to nearest.
+
+    Published code rounds down (torchvision, VideoMAE, InternVideo-MM); `to_nearest` is for data that was not.
+    """
+    height, width = frames.shape[1:3]
+    long = side * max(height, width) / min(height, width)
+    whole = round(long) if to_nearest else int(long)
+    return (side, whole) if height <= width else (whole, side)
+
+
+def crop(frames: np.ndarray, top: int, left: int, height: int, width: int) -> np.ndarray:
+    """A window of every frame; a view. Raises ValueError if it does not lie inside."""
+    if not (0 <= top <= frames.shape[1] - height and 0 <= left <= frames.shape[2] - width):
+        raise ValueError(f"{height}x{width} at ({top}, {left}) does not fit in {frames.shape[1]}x{frames.shape[2]}")
+    return frames[:, top : top + height, left : left + width]
+
+
+def center_crop(frames: np.ndarray, height: int, width: int) -> np.ndarray:
+    """The middle; an odd rest is shared as the published code does: half of it, rounded half to even."""
+    top, left = (round((old - new) / 2) for old, new in zip(frames.shape[1:3], (height, width), strict=True))
+    return crop(frames, top, left, height, width)
+
+
+def side_crops(frames: np.ndarray, size: int, count: int = 3, *, round_up: bool = False) -> list[np.ndarray]:
+    """`count` squares spread along the longer side, from one end to the other; one square lies in the middle.
+
+    frames: the short side should be `size`. round_up: where the middle one lies between two pixels (SlowFast and
+    UniFormerV2 round up, VideoMAE down).
+    """
+    height, width = frames.shape[1:3]
+    slack = (height - size, width - size)
+    if min(slack) < 0:
+        raise ValueError(f"crops of {size} pixels do not fit in {height}x{width}")
+    along = spread(max(slack), count)
+    places = [max(slack) - place for place in reversed(along)] if round_up else along
+    across = min(slack) // 2
+    if height >= width:
+        return [crop(frames, place, across, size, size) for place in places]
+    return [crop(frames, across, place, size, size) for place in places]
+
+
+def random_crop(frames: np.ndarray, height: int, width: int, rng: np.random.Generator) -> np.ndarray:
+    """A window anywhere, every place equally likely."""
+    top, left = (int(rng.integers(old - new + 1)) for old, new in zip(frames.shape[1:3], (height, width), strict=True))
+    return crop(frames, top, left, height, width)
+
+
+def random_resized_crop(
+    frames: np.ndarray,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    scale: tuple[float, float] = (0.08, 1.0),
+    ratio: tuple[float, float] = (3 / 4, 4 / 3),
+    interpolation: str = "bicubic",
+    antialias: bool = True,
+) -> np.ndarray:
+    """A random part of the picture, resized to a square: the rule of Inception, one draw for all frames.
+
+    scale: share of the area, drawn evenly; ratio: width over height, drawn evenly in its logarithm. If ten draws do not
+    fit, the largest middle part within `ratio` is taken. Fine-tuning uses the defaults (VideoMAE, UniFormerV2), ViCLIP
+    training scale=(0.5, 1), antialias=False. -> (T, size, size, C) uint8.
+    """
+    height, width = frames.shape[1:3]
+    for _ in range(10):
+        area = height * width * rng.uniform(*scale)
+        aspect = math.exp(rng.uniform(math.log(ratio[0]), math.log(ratio[1])))
+        w, h = round(math.sqrt(area * aspect)), round(math.sqrt(area / aspect))
+        if 0 < w <= width and 0 < h <= height:
+            part = random_crop(frames, h, w, rng)
+            break
+    else:
+        aspect = min(max(width / height, ratio[0]), ratio[1])
+        w, h = min(width, round(height * aspect)), min(height, round(width / aspect))
+        part = center_crop(frames, h, w)
+    return resize(part, size, size, interpolation=interpolation, antialias=antialias)
+
+
+def multi_scale_crop(
+    frames: np.ndarray,
+    size: int,
+    rng: np.random.Generator,
+    *,
+    scales: Sequence[float] = (1.0, 0.875, 0.75, 0.66),
+    interpolation: str = "pillow-bilinear",
+) -> np.ndarray:
+    """VideoMAE pre-training (after TSN): one of the sizes, at one of 13 fixed places, resized to a square.
+
+    Heights and widths are `scales` of the short side, at most one step apart; one that is within 3 pixels of `size`
+    becomes `size`. -> (T, size, size, C) uint8.
+    """
+    height, width = frames.shape[1:3]
+    sides = [int(min(height, width) * scale) for scale in scales]
+    sides = [size if abs(side - size) < 3 and size <= min(height, width) else side for side in sides]
+    steps = range(len(sides))
+    pairs = [(sides[i], sides[j]) for i in steps for j in steps if abs(i - j) <= 1]
+    h, w = pairs[int(rng.integers(len(pairs)))]
+    down, right = (height - h) // 4, (width - w) // 4
+    row, column = ANCHORS[int(rng.integers(len(ANCHORS)))]
+    return resize(crop(frames, row * down, column * right, h, w), size, size, interpolation=interpolation)
+
+
+# (row, column) in quarters of the free space: corners, centre, middles of the edges, middles of the quadrants
+ANCHORS = (
+    *((0, 0), (0, 4), (4, 0), (4, 4), (2, 2)),
+    *((2, 0), (2, 4), (4, 2), (0, 2)),
+    *((1, 1), (1, 3), (3, 1), (3, 3)),
+)
+
+
+def flip(frames: np.ndarray) -> np.ndarray:
+    """Left becomes right; a view."""
+    return frames[:, :, ::-1]
+
+
+def random_flip(frames: np.ndarray, rng: np.random.Generator, probability: float = 0.5) -> np.ndarray:
+    """All frames flipped, or none. Not for data whose labels say left or right."""
+    return flip(frames) if rng.random() < probability else frames

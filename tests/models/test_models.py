@@ -1,0 +1,95 @@
+"""The table of names, and weights from files into any of them."""
+
+import pytest
+import torch
+
+from internvideo.errors import UsageError
+from internvideo.models import MODELS, load_model, viclip, videomae
+from internvideo.models.renaming import WeightsError, to_theirs
+from internvideo.models.weights import write_weights
+
+COUNTS = {
+    "viclip-b-16": 149_603_841,
+    "viclip-l-14": 427_590_145,
+    "videomae-b-16": 86_534_800,
+    "videomae-l-16": 304_270_736,
+    "videomae-h-16": 632_119_440,
+    "videomae-b-16-pretrain": 94_210_944,
+    "videomae-l-16-pretrain": 342_996_992,
+    "videomae-h-16-pretrain": 658_266_880,
+    "internvideo-mm-b-16": 178_066_433,
+    "internvideo-mm-l-14": 478_127_105,
+    "uniformerv2-b-16": 114_552_208,
+    "uniformerv2-l-14": 354_099_600,
+    "uniformerv2-l-14-336": 354_427_280,
+}
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if not name.endswith("-debug")])
+def test_every_name_has_its_published_size_and_a_small_sibling(name):
+    with torch.device("meta"):
+        model, small = MODELS[name](), MODELS[f"{name}-debug"]()
+    if name in COUNTS:
+        assert sum(parameter.numel() for parameter in model.parameters()) == COUNTS[name]
+    assert {type(model)} == {type(small)}
+    widths = [p.shape[-1] for n, p in small.named_parameters() if p.ndim == 1 and "norm" in n and "head" not in n]
+    assert max(widths) <= 64
+    assert len(small.state_dict()) <= len(model.state_dict())
+
+
+@pytest.mark.parametrize("name", [name for name in MODELS if name.endswith("-debug")])
+def test_every_small_network_runs_and_is_loaded_back_from_our_own_file(name, tmp_path):
+    torch.manual_seed(0)
+    model = load_model(name)
+    assert not model.training
+    write_weights(tmp_path / "own.safetensors", model.state_dict())
+    again = load_model(name, tmp_path / "own.safetensors")
+    patch = 14 if "-14" in name else 16
+    video = torch.randn(1, 3, 4, 4 * patch, 4 * patch)
+    with torch.no_grad():
+        if name.endswith("pretrain-debug"):
+            answers = [m(video, torch.tensor([[0, 7]])) for m in (model, again)]
+        elif hasattr(model, "encode_text"):
+            answers = [m.encode_video(video) for m in (model, again)]
+        else:
+            answers = [m(video) for m in (model, again)]
+    assert torch.equal(*answers)
+
+
+def test_official_files_are_recognised_in_their_containers(tmp_path):
+    torch.manual_seed(0)
+    model = MODELS["viclip-b-16-debug"]()
+    torch.save({"model": to_theirs(model.state_dict(), viclip.RENAMES), "epoch": 1}, tmp_path / "x.pth")
+    again = load_model("viclip-b-16-debug", tmp_path / "x.pth")
+    video = torch.randn(1, 3, 4, 64, 64)
+    with torch.no_grad():
+        torch.testing.assert_close(again.encode_video(video), model.encode_video(video))
+
+
+def test_classes_come_from_the_file(tmp_path):
+    torch.manual_seed(0)
+    model = videomae.VideoMAEClassifier(
+        videomae.ClassifierConfig(encoder=videomae.CLASSIFIER_DEBUG.encoder, classes=710)
+    )
+    named = to_theirs(model.state_dict(), videomae.CLASSIFIER_RENAMES)
+    torch.save({"module": {f"backbone.{key}": value for key, value in named.items()}}, tmp_path / "x.pth")
+    assert load_model("videomae-b-16-debug", tmp_path / "x.pth").head.out_features == 710
+
+
+def test_weights_of_another_size_name_the_right_model(tmp_path):
+    torch.manual_seed(0)
+    write_weights(tmp_path / "x.safetensors", MODELS["viclip-l-14-debug"]().state_dict())
+    with pytest.raises(WeightsError, match="try the name `viclip-l-14-debug`"):
+        load_model("viclip-b-16-debug", tmp_path / "x.safetensors")
+
+
+def test_weights_of_another_family_are_refused(tmp_path):
+    torch.manual_seed(0)
+    write_weights(tmp_path / "x.safetensors", MODELS["videomae-b-16-debug"]().state_dict())
+    with pytest.raises(WeightsError, match="have no place in this network"):
+        load_model("viclip-b-16-debug", tmp_path / "x.safetensors")
+
+
+def test_unknown_names_are_mended():
+    with pytest.raises(UsageError, match="did you mean `uniformerv2-l-14-336`"):
+        load_model("uniformerv2-l14-336")
