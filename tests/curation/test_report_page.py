@@ -104,7 +104,7 @@ def report(count: int = 40, *, kept: bool = True, captions: bool = True, **chang
         copies=1,
         failures=[FailedFile(EVIL, "truncated", f"`{EVIL}` is cut off", "fetch it again")],
         funnel=[Step("it moves", count, sum(row["kept"] for row in rows), unknown=3)],
-        thresholds=[Threshold("it moves", "motion_flow_mean", 0.5, None)],
+        thresholds=[Threshold("it moves", "motion_flow_mean", ">=", 0.5)],
         groups=[[Member(0, True), Member(1, False, 0.93)]] if count > 1 else [],
         recipe='{"class": "</script>"}',
         facts=[Facts("The run", [("Speed", "512 frames/s")])],
@@ -234,4 +234,4 @@ def test_a_table_without_a_needed_column_is_refused():
     with pytest.raises(ValueError, match="`kept`"):
         report(4, clips=report(4).clips.drop_columns(["kept"]))
     with pytest.raises(ValueError, match="no_such"):
-        report(4, thresholds=[Threshold("x", "no_such", 1.0)])
+        report(4, thresholds=[Threshold("x", "no_such", ">", 1.0)])

@@ -1,6 +1,7 @@
 """Counting, choosing and writing: the parts of the report that can be wrong without looking wrong."""
 
 import math
+import operator
 import re
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
+from internvideo.curation.report.data import Threshold
 from internvideo.curation.report.histogram import MOST_BARS, axis_ticks, histogram, round_step, shares
 from internvideo.curation.report.markup import Markup, element, escape, join
 from internvideo.curation.report.samples import around, spread
@@ -86,17 +88,20 @@ def test_a_spread_is_as_even_as_the_groups_allow(groups, most, skip):
     assert np.array_equal(chosen, spread(groups, rows, most))
 
 
-@given(values=values_, threshold=st.floats(-1e9, 1e9), above=st.booleans(), each=st.integers(1, 5))
-def test_rows_around_a_threshold_are_the_nearest_ones_of_each_side(values, threshold, above, each):
-    failing, passing = around(values, threshold, above, each)
-    good = values >= threshold if above else values <= threshold
+@given(
+    values=values_, value=st.floats(-1e9, 1e9), relation=st.sampled_from([">=", ">", "<=", "<"]), each=st.integers(1, 5)
+)
+def test_rows_around_a_threshold_are_the_nearest_ones_of_each_side(values, value, relation, each):
+    compare = {">=": operator.ge, ">": operator.gt, "<=": operator.le, "<": operator.lt}[relation]
+    good = np.array([compare(one, value) for one in values], bool)
     known = np.isfinite(values)
+    failing, passing = around(values, Threshold("", "", relation, value), each)
     for rows, side in ((failing, known & ~good), (passing, known & good)):
         assert len(rows) == min(each, side.sum()) and side[rows].all()
         assert (np.diff(values[rows]) >= 0).all()
         others = np.setdiff1d(np.flatnonzero(side), rows)
         if len(rows) and len(others):
-            assert np.abs(values[rows] - threshold).max() <= np.abs(values[others] - threshold).min()
+            assert np.abs(values[rows] - value).max() <= np.abs(values[others] - value).min()
 
 
 @given(st.text())

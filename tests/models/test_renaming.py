@@ -44,6 +44,11 @@ def test_known_but_unwanted_keys_are_dropped_and_unknown_ones_named():
         to_theirs({"unheard": 1}, TABLE)
 
 
+def test_two_weights_never_get_one_name():
+    with pytest.raises(WeightsError, match="comes twice"):
+        to_ours({"a": 1, "b": 2}, (("a", "x"), ("b", "x")))
+
+
 def test_a_name_is_matched_whole():
     with pytest.raises(WeightsError):
         to_ours({"xtemp": 0}, TABLE)

@@ -48,7 +48,7 @@ def same(found, expected=None):
 
 
 @pytest.mark.parametrize("container", ["model", "module", "model_state", "state_dict", None])
-@pytest.mark.parametrize("prefix", ["", "module."])
+@pytest.mark.parametrize("prefix", ["", "module.", "_orig_mod.", "module._orig_mod."])
 def test_every_container_is_opened(tmp_path, container, prefix):
     state = OrderedDict((prefix + key, value) for key, value in STATE.items())
     file = tmp_path / "x.pth"
@@ -60,6 +60,7 @@ def test_our_own_files_are_read_back_with_any_ending(tmp_path):
     for name in ("x.safetensors", "x.bin"):
         write_weights(tmp_path / name, STATE, {"family": "test"})
         same(read_weights(tmp_path / name))
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["x.bin", "x.safetensors"]
 
 
 def test_settings_and_scores_beside_the_weights_are_tolerated(tmp_path):
@@ -81,6 +82,17 @@ def test_classes_of_packages_that_are_not_there_are_tolerated(tmp_path):
                 data = data.replace(b"argparse\nNamespace\n", b"utils.easydict\nEasyDict\n")
             target.writestr(entry, data)
     same(read_weights(patched))
+
+
+def test_torchscript_programs_are_named(tmp_path):
+    file = tmp_path / "x.pt"
+    torch.save(STATE, file)
+    with zipfile.ZipFile(file) as source:
+        folder = source.namelist()[0].split("/")[0]
+    with zipfile.ZipFile(file, "a") as archive:
+        archive.writestr(f"{folder}/constants.pkl", b"")
+    with pytest.raises(WeightsError, match="is a TorchScript program"):
+        read_weights(file)
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")

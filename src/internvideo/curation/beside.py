@@ -2,10 +2,11 @@
 
 import os
 from collections import OrderedDict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from internvideo.curation.caption_files import FolderList
-from internvideo.curation.scan import Found, printable
+from internvideo.curation.scan import printable
 from internvideo.curation.side_suffixes import FOLDER_LISTS
 from internvideo.curation.sidecars import side_of, sidecars_by_video
 
@@ -20,32 +21,40 @@ class _Folder:
 
 
 class SideFiles:
-    """`of(place)` gives the sidecars of a video. Each folder's lists are parsed once."""
+    """`of(paths)` gives the sidecars of a video. Each folder is listed, and its lists are parsed, once."""
 
     def __init__(self) -> None:
         self._folders: OrderedDict[bytes, _Folder] = OrderedDict()
         self.problems: list[str] = []  # files that could not be read
 
-    def of(self, place: Found) -> dict[str, bytes]:
-        """Contents by suffix, as `Subject.side` wants them; {} for a video without sidecars."""
-        where, name = os.path.split(place.path)
-        folder = self._folder(where, place)
-        video = os.fsdecode(name)
-        own = {}
-        for side_name in folder.own.get(video, []):
-            content = self._read(os.path.join(where, os.fsencode(side_name)))
-            if content is not None:
-                own[side_name] = content
+    def of(self, paths: Iterable[bytes]) -> dict[str, bytes]:
+        """Contents by suffix, as `Subject.side` wants them, of all copies of a video; {} if there are none.
+
+        Where two copies have a sidecar of the same suffix, that of the first path in order of bytes counts.
+        """
+        found: dict[str, bytes] = {}
+        for path in sorted(paths):
+            found = {**self._beside(path), **found}
+        return dict(sorted(found.items()))
+
+    def _beside(self, path: bytes) -> dict[str, bytes]:
+        where, name = os.path.split(path)
+        folder, video = self._folder(where), os.fsdecode(name)
+        read = {side: self._read(os.path.join(where, os.fsencode(side))) for side in folder.own.get(video, [])}
+        own = {side: content for side, content in read.items() if content is not None}
         return side_of(video, own, folder.lists)
 
-    def _folder(self, where: bytes, place: Found) -> _Folder:
+    def _folder(self, where: bytes) -> _Folder:
         if where not in self._folders:
-            names = [os.fsdecode(name) for name in place.beside]
-            contents = [
+            try:
+                names = sorted(os.fsdecode(name) for name in os.listdir(where))
+            except OSError:
+                names = []  # the copies there are gone, or out of reach
+            lists = [
                 (name, self._read(os.path.join(where, os.fsencode(name)))) for name in names if name in FOLDER_LISTS
             ]
-            lists = [FolderList(content, name) for name, content in contents if content is not None]
-            self._folders[where] = _Folder(sidecars_by_video(names), lists)
+            parsed = [FolderList(content, name) for name, content in lists if content is not None]
+            self._folders[where] = _Folder(sidecars_by_video(names), parsed)
             if len(self._folders) > FOLDERS_KEPT:
                 self._folders.popitem(last=False)
         self._folders.move_to_end(where)

@@ -26,7 +26,7 @@ from internvideo.curation.worker import (
     table_to_bytes,
 )
 from internvideo.errors import InternVideoError
-from internvideo.store.places import FileRecord
+from internvideo.store.places import PLACES, FileRecord
 from internvideo.store.results import TRANSIENT, Failure, Result, State
 from internvideo.store.values import OperatorSpec
 from internvideo.store.writer import Writer
@@ -36,6 +36,7 @@ OUTSIDE_KILLS = 5  # kills from outside that one video may meet in one run befor
 CHANGES = 2  # how often a file that changes is tried again in one run
 FLUSH_SECONDS = 30.0
 FLUSH_BYTES = 64 << 20
+_PLACE = ("video", "root", "path", "present")
 
 
 @dataclass
@@ -68,7 +69,10 @@ class Run:
         writer.register(*self._specs.values())
         self._states = {name: writer.states(spec) for name, spec in self._specs.items()}
         self._side = SideFiles()
-        self._places: dict[str, Found] = {}
+        self._places: dict[str, Found] = {}  # video -> the first place of it that this run looked at
+        self._paths: dict[str, list[bytes]] = {}  # video -> all places
+        self._unread: dict[bytes, Found] = {}  # path -> a file that is being identified
+        self._computing = False
         self._waiting: dict[str, dict[tuple[int, int], bytes | None]] = {}  # pieces of long videos
         self._troubles: Counter[tuple[str, str]] = Counter()
         self._flushed = time.monotonic()
@@ -82,28 +86,36 @@ class Run:
         """
         for root in roots:
             self._writer.vanish(root, {place.relative for place in found if place.root == root})
-        known, unknown = self._take_in(found)
-        tasks = [task for task in (self._task_for(video, place) for place, video in known) if task is not None]
-        self._say(phase="curating", due=len(tasks))
-        if tasks or unknown:
-            try:
-                with Pool(CuratorFactory(self._operators), self._workers_for(len(tasks) + len(unknown))) as pool:
-                    for one in (*tasks, *unknown):
-                        pool.submit(one)
-                    for event in pool.events():
-                        self._hear(event, pool)
-            finally:
-                self._flush()
-        self._flush()
+        unknown = self._take_in(found)
+        try:
+            self._say(phase="reading", due=len(unknown))
+            self._work(unknown)
+            self._say(phase="curating", due=0, done=0, failed_due=0)
+            self._computing = True
+            self._paths = self._paths_of_videos()
+            tasks = [task for task in map(self._task_for, list(self._places)) if task is not None]
+            self._say(due=len(tasks))
+            self._work(tasks)
+        finally:
+            self._flush()
         return self.progress
+
+    def _work(self, units: Sequence[Task | Identify]) -> None:
+        if not units:
+            return
+        with Pool(CuratorFactory(self._operators), max(1, min(self._workers, len(units)))) as pool:
+            for unit in units:
+                pool.submit(unit)
+            for event in pool.events():
+                self._hear(event, pool)
 
     def unread(self, found: Sequence[Found]) -> list[Found]:
         """Those of the files that no earlier run has read as they are now."""
         return [place for place in found if place.problem is None and self._writer.place(_record(place)) is None]
 
-    def _take_in(self, found: Iterable[Found]) -> tuple[list[tuple[Found, str]], list[Identify]]:
-        """Sort the files into known ones, ones to identify, and ones that cannot be read (recorded at once)."""
-        known, unknown = [], []
+    def _take_in(self, found: Iterable[Found]) -> list[Identify]:
+        """Note known files, record those that cannot be read, and give the ones that have to be identified."""
+        unknown = []
         for place in found:
             self.progress.files += 1
             if place.problem is not None:
@@ -113,21 +125,24 @@ class Run:
             video = self._writer.place(_record(place))
             if video is None:
                 unknown.append(Identify(place.path, place.stat))
-                self._places[_path_key(place.path)] = place
+                self._unread[place.path] = place
             else:
-                known.append((place, video))
-        self._say(identified=len(known))
-        return known, unknown
+                self._places.setdefault(video, place)
+        return unknown
 
-    def _workers_for(self, units: int) -> int:
-        return max(1, min(self._workers, units))
+    def _paths_of_videos(self) -> dict[str, list[bytes]]:
+        """Where each video lies, by all that is known: its sidecar files may be beside any copy."""
+        paths: dict[str, list[bytes]] = {}
+        rows = self._writer.rows(PLACES)
+        for video, root, path, present in zip(*(rows[n].to_pylist() for n in _PLACE), strict=True):
+            if present:
+                paths.setdefault(video, []).append(root + b"/" + path)
+        return paths
 
-    def _task_for(self, video: str, place: Found) -> Task | None:
+    def _task_for(self, video: str) -> Task | None:
         """What has to be done for a video, or None. Each video is done once, whatever the number of its copies."""
-        if video in self._places:
-            return None
-        self._places[video] = place
-        side = self._side.of(place)
+        place = self._places[video]
+        side = self._side.of(self._paths.get(video, [place.path]))
         due = self._due(video, side)
         if not due:
             return None
@@ -179,23 +194,22 @@ class Run:
 
     def _identified(self, event: Event, pool: Pool) -> None:
         task: Identify = event.task
-        place = self._places.pop(_path_key(task.path))
+        place = self._unread.pop(task.path)
         if event.what == "done":
             self._writer.remember(_record(place), event.value)
-            self._say(identified=self.progress.identified + 1)
-            follow = self._task_for(event.value, place)
-            if follow is not None:
-                self._say(due=self.progress.due + 1)
-                pool.submit(follow, first=True)  # at once: the file is still in the page cache
+            self._places.setdefault(event.value, place)
+            self._say(identified=self.progress.identified + 1, done=self.progress.done + (not self._computing))
+            if self._computing and (follow := self._task_for(event.value)) is not None:  # it changed during the run
+                pool.submit(follow)
             return
         kind, message = event.value if event.what == "failed" else ("killed", f"reading it ended by {event.value}")
         again = self._again(task.path.hex(), kind, place)
-        if again is not None:
-            self._places[_path_key(task.path)] = again
+        if again is not None and again.problem is None:
+            self._unread[again.path] = again
             pool.submit(Identify(again.path, again.stat))
             return
         self._writer.remember(_record(place), _Problem(kind, message))
-        self._say(failed=self.progress.failed + 1, last=place.name)
+        self._say(failed=self.progress.failed + 1, failed_due=self.progress.failed_due + 1, last=place.name)
 
     def _arrived(self, task: Task, outcome: Outcome, pool: Pool) -> None:
         self._frames += outcome.frames
@@ -243,8 +257,8 @@ class Run:
     def _failed(self, task: Task, kind: str, message: str, pool: Pool) -> None:
         """The whole task failed: the file changed or is gone, or our own bug."""
         again = self._again(task.video, kind, self._places[task.video])
-        if again is not None:
-            self._places[_path_key(again.path)] = again
+        if again is not None and again.problem is None:
+            self._unread[again.path] = again
             del self._places[task.video]
             pool.submit(Identify(again.path, again.stat))  # it may be another video by now
             return
@@ -315,10 +329,6 @@ class _Problem(InternVideoError):
     def __init__(self, kind: str, message: str) -> None:
         super().__init__(message)
         self.kind = kind
-
-
-def _path_key(path: bytes) -> str:
-    return "path:" + path.hex()
 
 
 def _piece_name(specs: Mapping[str, OperatorSpec], task: Task, bound: tuple[int, int]) -> str:

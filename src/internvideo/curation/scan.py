@@ -7,7 +7,7 @@ names that are no UTF-8.
 import os
 import stat as stat_bits
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from internvideo.errors import MissingVideo, NotAVideo, UnreadableVideo, UsageError, VideoError
 
@@ -28,7 +28,6 @@ class Found:
     device: int = 0
     problem: VideoError | None = None
     unlisted: bool = False  # a folder that could not be listed: what lies below it is unknown
-    beside: tuple[bytes, ...] = field(default=(), repr=False)  # names of all other files in its folder
 
     @property
     def path(self) -> bytes:
@@ -36,7 +35,7 @@ class Found:
 
     def now(self) -> "Found":
         """The same place as it is at this moment."""
-        return _look(self.root, self.relative, self.beside)
+        return _look(self.root, self.relative)
 
     @property
     def name(self) -> str:
@@ -67,7 +66,7 @@ def scan(folders: Sequence[str | os.PathLike[str]]) -> Iterator[Found]:
         if is_folder:
             yield from _walk(root, b"", seen)
         else:
-            yield _look(os.path.dirname(root), os.path.basename(root), ())
+            yield _look(os.path.dirname(root), os.path.basename(root))
 
 
 def whole_roots(folders: Sequence[str | os.PathLike[str]], found: Sequence[Found]) -> list[bytes]:
@@ -88,7 +87,6 @@ def _walk(root: bytes, relative: bytes, seen: set[tuple[int, int]]) -> Iterator[
     except OSError as error:
         yield Found(root, relative or b".", problem=UnreadableVideo(f"cannot list: {error.strerror}"), unlisted=True)
         return
-    beside = tuple(entry.name for entry in entries)
     for entry in entries:
         below = relative + b"/" + entry.name if relative else entry.name
         suffix = os.path.splitext(entry.name)[1].lower()
@@ -98,7 +96,7 @@ def _walk(root: bytes, relative: bytes, seen: set[tuple[int, int]]) -> Iterator[
                 yield Found(root, below, problem=problem)
             yield from _walk(root, below, seen)
         elif suffix in SUFFIXES and not entry.name.startswith(b"."):
-            yield _look(root, below, beside)
+            yield _look(root, below)
 
 
 def _is_folder(entry: os.DirEntry[bytes]) -> bool:
@@ -108,7 +106,7 @@ def _is_folder(entry: os.DirEntry[bytes]) -> bool:
         return False
 
 
-def _look(root: bytes, relative: bytes, beside: tuple[bytes, ...]) -> Found:
+def _look(root: bytes, relative: bytes) -> Found:
     path = os.path.join(root, relative)
     try:
         facts = os.stat(path)
@@ -119,4 +117,4 @@ def _look(root: bytes, relative: bytes, beside: tuple[bytes, ...]) -> Found:
         return Found(root, relative, problem=UnreadableVideo(f"cannot look at the file: {error.strerror}"))
     if not stat_bits.S_ISREG(facts.st_mode):
         return Found(root, relative, problem=NotAVideo("a device, pipe or socket, not a file"))
-    return Found(root, relative, (facts.st_size, facts.st_mtime_ns, facts.st_ino), facts.st_dev, beside=beside)
+    return Found(root, relative, (facts.st_size, facts.st_mtime_ns, facts.st_ino), facts.st_dev)

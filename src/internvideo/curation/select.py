@@ -1,4 +1,4 @@
-"""Named subsets: rules, ranks, a cap per source and a sampler, applied to the joined table of clips. Computes no values.
+"""Named subsets: rules, ranks, a cap per source and a sampler, applied to the joined table of clips.
 
 Order: rules one after the other, then ranks, then the cap, then the sampler. Every step is counted: the funnel.
 """
@@ -126,7 +126,8 @@ def _evaluate(table: pa.Table, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
             words = str(error).splitlines()[0]
             named = [part for part in words.replace('"', " ").split() if "_" in part or part.islower()]
             close = next((hint for part in named if (hint := nearest(part, table.column_names)).startswith("did")), "")
-            raise UsageError(f"rule `{rule.name}`: `{rule.keep}`: {words}", close or "an expression over the columns") from None
+            problem = f"rule `{rule.name}`: `{rule.keep}`: {words}"
+            raise UsageError(problem, close or "write an expression over the columns of the clips") from None
     values = [row[0] for row in answer]
     return np.array([value is True for value in values], bool), np.array([value is None for value in values], bool)
 
@@ -193,7 +194,8 @@ def _draw(table: pa.Table, recipe: ViewRecipe, alive: np.ndarray) -> np.ndarray:
     drawn = np.zeros(table.num_rows, bool)
     size = int(alive.sum()) if recipe.size is None else min(recipe.size, int(alive.sum()))
     drawn[np.argsort(race, kind="stable")[:size]] = True
-    return drawn & alive
+    drawn &= alive
+    return drawn
 
 
 LONG_ENOUGH = Rule("at least 2 s", "seconds >= 2")

@@ -27,7 +27,10 @@ class WeightsError(InternVideoError):
 
 
 def to_ours(weights: Mapping[str, V], renames: Renames) -> dict[str, V]:
-    """The same weights under our names. Raises WeightsError with the names that no line of the table claims."""
+    """The same weights under our names.
+
+    Raises WeightsError with the names that no line of the table claims, or if two of them would get one name.
+    """
     lines = _read(tuple(renames))
     ours: dict[str, V] = {}
     unclaimed = []
@@ -36,7 +39,10 @@ def to_ours(weights: Mapping[str, V], renames: Renames) -> dict[str, V]:
         if line is None or found is None:
             unclaimed.append(key)
         elif line.ours is not None:
-            ours[line.ours.fill(found)] = value
+            name = line.ours.fill(found)
+            if name in ours:
+                raise WeightsError(f"the weight `{key}` comes twice, as `{name}`", "the file mixes two layouts")
+            ours[name] = value
     if unclaimed:
         raise WeightsError(
             f"{len(unclaimed)} of {len(weights)} weights have no place in this network: {listing(unclaimed)}",

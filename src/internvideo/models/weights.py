@@ -25,6 +25,8 @@ from internvideo.models.renaming import Renames, WeightsError, to_ours
 Weights = dict[str, Tensor]
 
 CONTAINERS = ("model", "module", "model_state", "state_dict")  # where trainers put the weights, in order of preference
+WRAPPERS = ("module.", "_orig_mod.")  # of parallel and compiled networks
+CODE = sys.stdlib_module_names | {"__builtin__", "builtins", "nt", "posix"}
 HARMLESS = {"argparse", "collections", "pathlib", "types"}  # of the standard library: settings that lie beside weights
 
 
@@ -46,8 +48,10 @@ def read_weights(path: Path) -> Weights:
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, str] | None = None) -> None:
-    """A safetensors file with `facts` in its header. Overwrites."""
-    save_file({key: value.detach().contiguous() for key, value in weights.items()}, path, metadata=dict(facts or {}))
+    """A safetensors file with `facts` in its header, in place at once: a half-written file is never seen."""
+    part = path.with_name(path.name + ".part")
+    save_file({key: value.detach().contiguous() for key, value in weights.items()}, part, metadata=dict(facts or {}))
+    part.replace(path)
 
 
 def unwrap(loaded: object, path: Path = Path("the file")) -> Weights:
@@ -58,8 +62,10 @@ def unwrap(loaded: object, path: Path = Path("the file")) -> Weights:
     for candidate in (*inner, loaded):
         weights = {str(key): value for key, value in candidate.items() if isinstance(value, Tensor)}
         if weights:
-            shared = "module." if all(key.startswith("module.") for key in weights) else ""
-            return {key.removeprefix(shared): value for key, value in weights.items()}
+            for wrapper in WRAPPERS:
+                if all(key.startswith(wrapper) for key in weights):
+                    weights = {key.removeprefix(wrapper): value for key, value in weights.items()}
+            return weights
     raise WeightsError(
         f"{shown(path)} holds no weights", f"expected tensors by name, bare or under {', '.join(CONTAINERS)}"
     )
@@ -103,8 +109,9 @@ def load(model: nn.Module, weights: Weights, may_miss: Iterable[str] = ()) -> No
             f"the weights do not fit this {type(model).__name__}:\n\n{table}",
             "choose the model that they belong to, or weights of this one",
         )
-    state = {key: weights[key].to(own[key].dtype, copy=True) for key in own if key in weights}
-    model.load_state_dict(state, strict=False, assign=any(value.is_meta for value in own.values()))
+    on_meta = any(value.is_meta for value in own.values())
+    state = {key: weights[key].to(own[key].dtype, copy=on_meta) for key in own if key in weights}
+    model.load_state_dict(state, strict=False, assign=on_meta)
 
 
 def inflate(kernel: Tensor, frames: int, *, centre: bool = True) -> Tensor:
@@ -202,7 +209,7 @@ def _read_pickle(path: Path) -> object:
     try:
         if is_zipfile(path):
             foreign = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-        code = [name for name in foreign if (root := name.partition(".")[0]) in _CODE and root not in HARMLESS]
+        code = [name for name in foreign if (root := name.partition(".")[0]) in CODE and root not in HARMLESS]
         if code:
             raise WeightsError(
                 f"{shown(path)} asks to call `{code[0]}`: it holds code, not only weights",
@@ -219,12 +226,11 @@ def _read_pickle(path: Path) -> object:
             "convert it to safetensors where it was made",
         ) from error
     except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError, TypeError, IndexError) as error:
-        raise WeightsError(
-            f"{shown(path)} is not a whole PyTorch checkpoint: {_first_line(error)}", "download it again"
-        ) from error
-
-
-_CODE = sys.stdlib_module_names | {"__builtin__", "builtins", "nt", "posix"}
+        if "torchscript" in str(error).lower():
+            problem, hint = "is a TorchScript program, not weights", "take the same weights as safetensors"
+        else:
+            problem, hint = f"is not a whole PyTorch checkpoint: {_first_line(error)}", "download it again"
+        raise WeightsError(f"{shown(path)} {problem}", hint) from error
 
 
 def _head(path: Path) -> bytes:

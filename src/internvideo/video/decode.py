@@ -109,6 +109,9 @@ class StreamDecoder:
                 packet = next(demuxed)
             except StopIteration:
                 return
+            except IndexError:  # PyAV does not expect streams that appear later; it knows them when asked again
+                demuxed = self.container.demux(self.stream)
+                continue
             except Failure as failure:
                 self._note(failure)
                 if isinstance(failure, OSError) and not isinstance(failure, ValueError) and failure.errno == 5:

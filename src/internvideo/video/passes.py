@@ -4,6 +4,7 @@ Going forward is chosen where it costs less than a seek; frames that nobody aske
 A frame is never handed out for another one: frames are told apart by their ticks. Converts no colours.
 """
 
+import heapq
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -11,10 +12,11 @@ from itertools import chain
 import av
 
 from internvideo.video.decode import StreamDecoder, VideoPacket
-from internvideo.video.index import NONE, Index
+from internvideo.video.index import NONE, REORDERED, Index
 from internvideo.video.recovery import recovers_later
 
 _END: tuple[None] = (None,)
+Numbered = tuple[int, av.VideoFrame]  # a frame and its number; numbers differ, so that frames need not compare
 SEEK_COST = 4  # a seek costs about as much as decoding this many frames
 
 
@@ -56,7 +58,7 @@ def plan(index: Index, numbers: Sequence[int]) -> list[Run]:
     return runs
 
 
-def pick(decoder: StreamDecoder, index: Index, numbers: Sequence[int]) -> Iterator[tuple[int, av.VideoFrame]]:
+def pick(decoder: StreamDecoder, index: Index, numbers: Sequence[int]) -> Iterator[Numbered]:
     """(number, frame) for every one of `numbers` (ascending, distinct) that decodes; those that do not are left out.
 
     A frame that does not come out is tried again from the start before, and from the first one: not every packet that
@@ -72,19 +74,32 @@ def pick(decoder: StreamDecoder, index: Index, numbers: Sequence[int]) -> Iterat
                 break
 
 
-def sweep(
-    decoder: StreamDecoder, index: Index, first: int, stop: int, damage: Damage
-) -> Iterator[tuple[int, av.VideoFrame]]:
+def sweep(decoder: StreamDecoder, index: Index, first: int, stop: int, damage: Damage) -> Iterator[Numbered]:
     """(number, frame) of every frame with first <= number < stop that decodes, ascending; keeps `damage` up to date."""
-    last = first - 1
-    for number, frame in _dense(decoder, index, first, stop):
-        damage.message = decoder.message
-        if last < number < stop:
-            last = number
+    try:
+        for number, frame in _ascending(_dense(decoder, index, first, stop), first):
+            damage.message = decoder.message
             damage.decoded += 1
             damage.concealed += frame.is_corrupt
             yield number, frame
-    damage.message = decoder.message
+    finally:
+        damage.message = decoder.message
+
+
+def _ascending(frames: Iterable[Numbered], first: int) -> Iterator[Numbered]:
+    """The frames with ascending numbers, from `first` on. Damaged streams can give frames in disorder.
+
+    A frame is held back only while a smaller number is missing, and only as long as codecs may reorder.
+    """
+    held: list[Numbered] = []
+    for numbered in frames:
+        heapq.heappush(held, numbered)
+        while held and (held[0][0] <= first or len(held) > REORDERED):
+            number, frame = heapq.heappop(held)
+            if number >= first:
+                first = number + 1
+                yield number, frame
+    yield from sorted(held)
 
 
 def labelled(packets: Iterable[VideoPacket], first: int) -> Iterator[VideoPacket]:
@@ -94,7 +109,7 @@ def labelled(packets: Iterable[VideoPacket], first: int) -> Iterator[VideoPacket
         yield packet
 
 
-def _dense(decoder: StreamDecoder, index: Index, first: int, stop: int) -> Iterator[tuple[int, av.VideoFrame]]:
+def _dense(decoder: StreamDecoder, index: Index, first: int, stop: int) -> Iterator[Numbered]:
     """(number, frame) in the order of the decoder, from a start that gives frame `first`, if one does."""
     if first >= stop:
         return
@@ -113,9 +128,7 @@ def _dense(decoder: StreamDecoder, index: Index, first: int, stop: int) -> Itera
         return
 
 
-def _run(
-    decoder: StreamDecoder, index: Index, start: int, numbers: Sequence[int]
-) -> Iterator[tuple[int, av.VideoFrame]]:
+def _run(decoder: StreamDecoder, index: Index, start: int, numbers: Sequence[int]) -> Iterator[Numbered]:
     """What decodes of `numbers` (ascending) when decoding begins at a start; feeds no packet behind the last needed."""
     packets = _go_to(decoder, index, start)
     if index.known_by == "count":
@@ -162,9 +175,7 @@ def _key_label(index: Index, start: int) -> int | None:
     return int(index.labels[frame]) if own and (start or index.local) else None
 
 
-def _counted(
-    decoder: StreamDecoder, packets: Iterator[VideoPacket], numbers: Sequence[int]
-) -> Iterator[tuple[int, av.VideoFrame]]:
+def _counted(decoder: StreamDecoder, packets: Iterator[VideoPacket], numbers: Sequence[int]) -> Iterator[Numbered]:
     """Frames whose numbers are known only by counting from the first one."""
     wanted = set(numbers)
     number = -1

@@ -142,11 +142,11 @@ def facts(decoder: StreamDecoder) -> Facts:
         colour_matrix=_MATRICES.get(colours.colorspace),
         colour_primaries=_name(ColorPrimaries, colours.color_primaries),
         colour_transfer=_name(ColorTrc, colours.color_trc),
-        language=stream.language,
+        language=_language(stream.language),
         title=tags.get("title"),
         date=tags.get("date") or tags.get("creation_time"),
         sounds=tuple(
-            Sound(s.index, sound.codec.canonical_name, sound.sample_rate, sound.channels, s.language)
+            Sound(s.index, sound.codec.canonical_name, sound.sample_rate, sound.channels, _language(s.language))
             for s in container.streams.audio
             if (sound := s.codec_context) is not None
         ),
@@ -200,6 +200,10 @@ def _seconds(decoder: StreamDecoder) -> float | None:
         if ends:
             return float((max(ends) - start) * base)
     return None
+
+
+def _language(tag: str | None) -> str | None:
+    return None if tag == "und" else tag  # ISO 639-2: undetermined
 
 
 def _name(names: type[IntEnum], value: int) -> str | None:

@@ -6,6 +6,7 @@ Draws what it is given; counts nothing.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from internvideo.curation.report.data import Threshold
 from internvideo.curation.report.figures import Figure
 from internvideo.curation.report.histogram import Histogram, axis_ticks
 from internvideo.curation.report.markup import Markup, element, join
@@ -45,7 +46,7 @@ def histogram_chart(figure: Figure, bars: Histogram) -> Markup:
     """Two-coloured bars with axes, the median, and the thresholds with what they cut off shaded."""
     axes = _Axes(float(bars.edges[0]), float(bars.edges[-1]), bars.tallest)
     unit = figure.title.unit
-    drawn = [*_grid(axes), *(_cut_off(axes, value, kind) for value, kind in figure.thresholds)]
+    drawn = [*_grid(axes), *(_cut_off(axes, threshold) for threshold in figure.thresholds)]
     for i in range(len(bars.kept)):
         low, high = float(bars.edges[i]), float(bars.edges[i + 1])
         kept, dropped = int(bars.kept[i]), int(bars.dropped[i])
@@ -55,7 +56,7 @@ def histogram_chart(figure: Figure, bars: Histogram) -> Markup:
     drawn += [_text(axes.x(tick), HEIGHT - BOTTOM + 16, number(tick), anchor="middle") for tick in ticks]
     if bars.count:
         drawn.append(_median(axes, bars.median, unit))
-    drawn += [_threshold(axes, value, kind, unit) for value, kind in figure.thresholds]
+    drawn += [_threshold(axes, threshold, unit) for threshold in figure.thresholds]
     drawn.append(_text(WIDTH - RIGHT, HEIGHT - 6, unit or "score", anchor="end", class_="axis"))
     drawn.append(_text(LEFT - 6, TOP - 11, figure.subject, anchor="end", class_="axis"))
     return _svg(WIDTH, HEIGHT, _described(figure, bars), drawn)
@@ -160,18 +161,17 @@ def _median(axes: _Axes, value: float, unit: str) -> Markup:
     return join([line, _beside(x, TOP - 26, f"median {number(value, unit)}", "median")])
 
 
-def _cut_off(axes: _Axes, value: float, kind: str) -> Markup:
+def _cut_off(axes: _Axes, threshold: Threshold) -> Markup:
     """The part of the plot that a threshold drops."""
-    edge = min(max(axes.x(value), LEFT), WIDTH - RIGHT)
-    x, end = (LEFT, edge) if kind == "minimum" else (edge, WIDTH - RIGHT)
+    edge = min(max(axes.x(threshold.value), LEFT), WIDTH - RIGHT)
+    x, end = (LEFT, edge) if threshold.keeps_above else (edge, WIDTH - RIGHT)
     return element("rect", x=x, y=TOP, width=end - x, height=HEIGHT - BOTTOM - TOP, class_="cut")
 
 
-def _threshold(axes: _Axes, value: float, kind: str, unit: str) -> Markup:
-    x = axes.x(value)
-    word = "at least" if kind == "minimum" else "at most"
+def _threshold(axes: _Axes, threshold: Threshold, unit: str) -> Markup:
+    x = axes.x(threshold.value)
     line = element("line", x1=x, x2=x, y1=TOP - 19, y2=HEIGHT - BOTTOM, class_="rule")
-    return join([line, _beside(x, TOP - 11, f"{word} {number(value, unit)}", "rule")])
+    return join([line, _beside(x, TOP - 11, f"{threshold.words} {number(threshold.value, unit)}", "rule")])
 
 
 def _beside(x: float, y: float, text: str, class_: str) -> Markup:
@@ -193,9 +193,7 @@ def _described(figure: Figure, bars: Histogram) -> str:
         f"median {number(bars.median, unit)}",
         f"from {number(bars.lowest, unit)} to {number(bars.highest, unit)}",
     ]
-    said += [
-        f"{'at least' if kind == 'minimum' else 'at most'} {number(v, unit)} is kept" for v, kind in figure.thresholds
-    ]
+    said += [f"{threshold.words} {number(threshold.value, unit)} is kept" for threshold in figure.thresholds]
     return ", ".join(said) + "."
 
 

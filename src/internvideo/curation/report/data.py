@@ -6,6 +6,7 @@ Nothing here reads files or knows HTML.
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 from internvideo.curation.text_statistics import words_of
 from internvideo.errors import nearest
 
+Relation = Literal[">=", ">", "<=", "<"]
 NEEDED = ("video", "stream", "start", "end", "start_seconds", "end_seconds", "kept", "dropped_by", "name", "source")
 LENGTH = "seconds"  # stands for the length of a clip where a column is asked for
 CAPTION_COLUMNS = ("clip", "text", "scale", "language")
@@ -35,17 +37,26 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """A rule that keeps clips by one number: minimum <= column <= maximum. `rule` names its step of the funnel."""
+    """What a rule asks of one number: `column` `relation` `value`. `rule` names its step of the funnel."""
 
     rule: str
     column: str
-    minimum: float | None = None
-    maximum: float | None = None
+    relation: Relation
+    value: float
 
-    def bounds(self) -> list[tuple[float, str]]:
-        """(value, "minimum" or "maximum") of the bounds that there are."""
-        both = ((self.minimum, "minimum"), (self.maximum, "maximum"))
-        return [(value, kind) for value, kind in both if value is not None]
+    @property
+    def keeps_above(self) -> bool:
+        return self.relation in (">=", ">")
+
+    @property
+    def words(self) -> str:
+        """The relation as people say it."""
+        return {">=": "at least", ">": "more than", "<=": "at most", "<": "less than"}[self.relation]
+
+    def passes(self, values: np.ndarray) -> np.ndarray:
+        """(N,) bool: which of `values` (N,) it lets through; not those that are NaN."""
+        compare = {">=": np.greater_equal, ">": np.greater, "<=": np.less_equal, "<": np.less}[self.relation]
+        return np.asarray(compare(values, self.value), bool)
 
 
 @dataclass(frozen=True, slots=True)

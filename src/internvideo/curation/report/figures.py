@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from internvideo.curation.report.data import LENGTH, NEEDED, ReportData
+from internvideo.curation.report.data import LENGTH, NEEDED, ReportData, Threshold
 
 MOST_FIGURES = 24
 LONG_FILM = 120.0  # seconds; films that are mostly longer are told in minutes
@@ -42,7 +42,7 @@ class Title:
 class Figure:
     """One distribution: values (N,) float64, NaN for missing, and which of them belong to what was kept.
 
-    subject: what is counted, in plural. thresholds: (value, "minimum" or "maximum") drawn as lines.
+    subject: what is counted, in plural. thresholds: what rules ask of this number, drawn as lines.
     """
 
     column: str
@@ -50,7 +50,7 @@ class Figure:
     values: np.ndarray
     kept: np.ndarray
     subject: str = "clips"
-    thresholds: Sequence[tuple[float, str]] = ()
+    thresholds: Sequence[Threshold] = ()
     whole: bool = False  # whole numbers only
 
 
@@ -90,15 +90,15 @@ TITLES = {
 
 def figures(data: ReportData) -> list[Figure]:
     """Length, caption words, resolution and source length; then scores: those with a threshold before the others."""
-    bounds = _bounds(data)
-    length = Figure(LENGTH, TITLES[LENGTH], data.seconds, data.kept, thresholds=bounds.get(LENGTH, ()))
+    asked = _by_column(data)
+    length = Figure(LENGTH, TITLES[LENGTH], data.seconds, data.kept, thresholds=asked.get(LENGTH, ()))
     scores = [
         Figure(
             name,
             title_of(name, data),
             data.numbers(name),
             data.kept,
-            thresholds=bounds.get(name, ()),
+            thresholds=asked.get(name, ()),
             whole=_whole(data, name),
         )
         for name in score_columns(data)
@@ -136,11 +136,11 @@ def title_of(column: str, data: ReportData) -> Title:
     return Title(data.titles.get(column, column.replace("_", " ").capitalize()))
 
 
-def _bounds(data: ReportData) -> dict[str, list[tuple[float, str]]]:
-    bounds: dict[str, list[tuple[float, str]]] = {}
+def _by_column(data: ReportData) -> dict[str, list[Threshold]]:
+    found: dict[str, list[Threshold]] = {}
     for threshold in data.thresholds:
-        bounds.setdefault(threshold.column, []).extend(threshold.bounds())
-    return bounds
+        found.setdefault(threshold.column, []).append(threshold)
+    return found
 
 
 def _whole(data: ReportData, column: str) -> bool:

@@ -25,11 +25,9 @@ MOST_EXAMPLES, LONGEST_EXAMPLE = 4, 500
 
 @dataclass(frozen=True)
 class Border:
-    """A bound of a threshold with the clips next to it, in ascending order of value on either side."""
+    """A threshold with the clips next to it, in ascending order of value on either side."""
 
     threshold: Threshold
-    value: float
-    kind: str
     failing: np.ndarray
     passing: np.ndarray
 
@@ -63,7 +61,10 @@ def choose(data: ReportData) -> Choice:
         if reason:
             by_rule[reason].append(row)
     each = 2 * ROW if 2 * ROW * len(rules) <= MOST_DROPPED else ROW
-    borders = [_border(data, threshold, *bound) for threshold in data.thresholds for bound in threshold.bounds()]
+    borders = [
+        Border(threshold, *around(data.numbers(threshold.column), threshold, MOST_PER_SIDE))
+        for threshold in data.thresholds
+    ]
     groups = sorted(data.groups, key=lambda group: -len(group))[:MOST_GROUPS]
     return Choice(
         kept=spread(sources, np.flatnonzero(data.kept), MOST_KEPT),
@@ -72,11 +73,6 @@ def choose(data: ReportData) -> Choice:
         groups=[sorted(group, key=lambda member: not member.keeper)[:MOST_MEMBERS] for group in groups],
         captioned=_captioned(data),
     )
-
-
-def _border(data: ReportData, threshold: Threshold, value: float, kind: str) -> Border:
-    values = data.numbers(threshold.column)
-    return Border(threshold, value, kind, *around(values, value, kind == "minimum", MOST_PER_SIDE))
 
 
 def _captioned(data: ReportData) -> list[int]:
@@ -129,26 +125,18 @@ def borderline(data: ReportData, choice: Choice, cards: Cards) -> Markup | None:
         return None
     parts: list[Child] = []
     for border in choice.borders:
-        title = data_title = title_of(border.threshold.column, data)
-        word = "at least" if border.kind == "minimum" else "at most"
-        heading = element(
-            "h3", title.name, element("span", f"{word} {number(border.value, title.unit)}", class_="aside")
-        )
-        values = data.numbers(border.threshold.column)
+        threshold, title = border.threshold, title_of(border.threshold.column, data)
+        asked = f"{threshold.words} {number(threshold.value, title.unit)}"
+        values = data.numbers(threshold.column)
         sides = [("drop", "fails", border.failing), ("keep", "passes", border.passing)]
-        if border.kind == "maximum":
-            sides.reverse()
         shown = []
-        for class_, word, rows in sides:
-            notes = [
-                element("p", number(float(values[row]), data_title.unit), class_=f"value {class_}") for row in rows
-            ]
+        for class_, word, rows in sides if threshold.keeps_above else reversed(sides):
+            notes = [element("p", number(float(values[row]), title.unit), class_=f"value {class_}") for row in rows]
             small = [cards.card(int(row), note, small=True) for row, note in zip(rows, notes, strict=True)]
-            label = f"{title.name}: {word} this rule"
             empty = element("p", "no clip on this side", class_="note")
-            shown.append(
-                element("div", element("p", word, class_=f"side {class_}"), strip(small, label) if small else empty)
-            )
+            content = strip(small, f"{title.name}: {word} this rule") if small else empty
+            shown.append(element("div", element("p", word, class_=f"side {class_}"), content))
+        heading = element("h3", title.name, element("span", asked, class_="aside"))
         parts += [heading, element("div", shown, class_="border")]
     lead = "The clips nearest to each threshold, by value. Where both sides look alike, the threshold decides little."
     return section("borderline", "At the thresholds", lead, parts)

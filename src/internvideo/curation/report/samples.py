@@ -7,6 +7,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from internvideo.curation.report.data import Threshold
+
 
 def spread(groups: Sequence[str], rows: np.ndarray, most: int) -> np.ndarray:
     """At most `most` of `rows`, as equally many of each group as there are, evenly spaced within each.
@@ -32,17 +34,16 @@ def spread(groups: Sequence[str], rows: np.ndarray, most: int) -> np.ndarray:
     return np.array(sorted(chosen), np.int64)
 
 
-def around(values: np.ndarray, threshold: float, keeps_above: bool, each: int) -> tuple[np.ndarray, np.ndarray]:
+def around(values: np.ndarray, threshold: Threshold, each: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows with the values nearest to a threshold: (those that fail, those that pass), each by ascending value.
 
-    values: (N,) float64, NaN for missing. keeps_above: whether values >= threshold pass, else values <= threshold.
+    values: (N,) float64, NaN for missing; of either side at most `each` rows are given.
     """
-    passes = values >= threshold if keeps_above else values <= threshold
-    known = np.isfinite(values)
+    passes, known = threshold.passes(values), np.isfinite(values)
     sides = []
     for side in (known & ~passes, known & passes):
         rows = np.flatnonzero(side)
-        near = rows[np.argsort(np.abs(values[rows] - threshold), kind="stable")[:each]]
+        near = rows[np.argsort(np.abs(values[rows] - threshold.value), kind="stable")[:each]]
         sides.append(near[np.argsort(values[near], kind="stable")])
     return sides[0], sides[1]
 

@@ -175,7 +175,9 @@ def distributions(data: ReportData) -> Markup:
 
 
 def _figure(figure: Figure) -> Markup:
-    bars = histogram(figure.values, figure.kept, marks=[value for value, _ in figure.thresholds], whole=figure.whole)
+    bars = histogram(
+        figure.values, figure.kept, marks=[threshold.value for threshold in figure.thresholds], whole=figure.whole
+    )
     beyond = bars.below + bars.above
     notes = [figure.title.meaning] if figure.title.meaning else []
     notes += [f"{many(bars.missing, figure.subject.removesuffix('s'))} without a value."] if bars.missing else []

@@ -1,10 +1,13 @@
 """A dataset and one of its views as the data of a report. The one place of the report that knows the store."""
 
+import json
 import os
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path, PurePath
+from typing import cast
 
 import numpy as np
 import pyarrow as pa
@@ -12,14 +15,31 @@ import pyarrow.compute as pc
 
 from internvideo import __version__
 from internvideo.curation.clip_tables import captions_of, clips_of, files_of
-from internvideo.curation.report.data import Facts, FailedFile, Member, ReportData, Step, Threshold
+from internvideo.curation.finish import with_seconds
+from internvideo.curation.report.data import Facts, FailedFile, Member, Relation, ReportData, Step, Threshold
 from internvideo.curation.report.page import render
 from internvideo.curation.report.thumbnails import FOLDER, Request, Thumbnail, thumbnails
+from internvideo.curation.report.wording import number
+from internvideo.curation.select import Rank, Rule, ViewRecipe, select
+from internvideo.errors import UsageError
 from internvideo.store import durable
 from internvideo.store.dataset import Dataset
 
 KEY = ("video", "stream", "start", "end")
 FILE = "report.html"
+RATES = Path("runs", "rates.json")  # in a dataset: what its last run measured
+_RATE_TITLES = {
+    "frames": ("Frames decoded", ""),
+    "frames_per_second": ("Speed", "frames/s"),
+    "times_real_time": ("Times real time", "×"),
+    "frames_per_cpu_second": ("Per core", "frames/s"),
+    "cpu_seconds": ("CPU time", "s"),
+}
+_NUMBER, _COLUMN = r"([-+]?\d+(?:\.\d*)?(?:[eE][-+]?\d+)?)", r'"?([A-Za-z_]\w*)"?'
+_COMPARISON = re.compile(rf"\s*\(?\s*{_COLUMN}\s*(>=|<=|>|<)\s*{_NUMBER}\s*\)?\s*")
+_REVERSED = re.compile(rf"\s*\(?\s*{_NUMBER}\s*(>=|<=|>|<)\s*{_COLUMN}\s*\)?\s*")
+_BETWEEN = re.compile(rf"{_COLUMN}\s+BETWEEN\s+{_NUMBER}\s+AND\s+{_NUMBER}", re.IGNORECASE)
+_MIRROR: Mapping[str, Relation] = {">=": "<=", "<=": ">=", ">": "<", "<": ">"}
 ELSE = "not in the view"  # said of clips that no rule is known to have dropped
 # What helps, by class of failure; the error itself was shown when it happened.
 ADVICE = {
@@ -37,69 +57,45 @@ ADVICE = {
 }
 
 
-@dataclass(frozen=True)
-class Verdicts:
-    """How a view decided. dropped_by: (N,) string, the rule that dropped each clip of the clip set, null if kept."""
+def write_report(dataset: Dataset, view: str | None, out: Path | None = None, *, facts: Sequence[Facts] = ()) -> Path:
+    """Write the report of a view (None: of all shots), by default as `report.html` in the dataset's folder; its path.
 
-    dropped_by: pa.Array
-    thresholds: Sequence[Threshold] = ()
-
-
-def write_report(data: ReportData, out: Path, files: Mapping[str, Path], cache: Path | None = None) -> Path:
-    """Write the page to the file `out`. files: video -> where it lies. cache: pictures of earlier reports."""
+    facts: what else is to be told of how the dataset was made. Raises StoreError for an unknown view.
+    """
+    data = report_data(dataset, view, facts=facts)
+    files = files_of(dataset)
 
     def pictures(rows: Sequence[int]) -> Mapping[str, Thumbnail]:
         columns = [data.clips[name] for name in KEY]
         requests = []
         for row in rows:
             video, stream, start, end = (column[row].as_py() for column in columns)
-            path = files.get(video)
-            requests.append(Request(data.names[row], None if path is None else str(path), stream, (start + end) // 2))
-        return thumbnails(requests, cache)
+            path = str(files[video][0]) if video in files else None
+            requests.append(Request(data.names[row], path, stream, (start + end) // 2))
+        return thumbnails(requests, dataset.path / FOLDER)
 
-    durable.make_folder(out.parent)
-    durable.write_atomic(out, render(data, pictures).encode("utf-8"))
-    return out
-
-
-def report_dataset(
-    dataset: Dataset,
-    view: str,
-    out: Path | None = None,
-    *,
-    verdicts: Verdicts | None = None,
-    facts: Sequence[Facts] = (),
-) -> Path:
-    """Write the report of a view, by default as `report.html` in the dataset's folder; gives its path.
-
-    verdicts: which rule dropped what; None if that is not known. facts: what a run took, shown before the versions.
-    Raises StoreError for an unknown view.
-    """
-    data = from_dataset(dataset, view, verdicts=verdicts, facts=facts)
-    files = {video: path for video, (path, _) in files_of(dataset).items()}
-    return write_report(data, out or dataset.path / FILE, files, dataset.path / FOLDER)
+    page = out or dataset.path / FILE
+    durable.make_folder(page.parent)
+    durable.write_atomic(page, render(data, pictures).encode("utf-8"))
+    return page
 
 
-def from_dataset(
-    dataset: Dataset, view: str, *, verdicts: Verdicts | None = None, facts: Sequence[Facts] = ()
-) -> ReportData:
-    """The data of a report: see `report_dataset`."""
-    description = dataset.view_description(view)
-    clip_set = str(description.get("clip_set", "shots"))
-    table = clips_of(dataset, clip_set)
-    kept = _is_in(table, dataset.view(view))
-    reasons = verdicts.dropped_by if verdicts else pa.nulls(table.num_rows, pa.string())
-    reasons = pc.if_else(pa.array(kept), pa.scalar(None, pa.string()), pc.fill_null(reasons, ELSE))
-    clips = table.append_column("kept", pa.array(kept)).append_column("dropped_by", reasons)
+def report_data(dataset: Dataset, view: str | None, *, facts: Sequence[Facts] = ()) -> ReportData:
+    """What the report of a view tells; see `write_report`."""
+    description = dataset.view_description(view) if view else {}
+    table = clips_of(dataset, str(description.get("clip_set", "shots")))
+    kept = _is_in(table, dataset.view(view)) if view else np.ones(table.num_rows, bool)
+    dropped_by, thresholds = _verdicts(table, description)
+    clips = table.append_column("kept", pa.array(kept))
+    clips = clips.append_column("dropped_by", pc.if_else(pa.array(kept), pa.scalar(None, pa.string()), dropped_by))
     failures = _failures(dataset)
     names = _without_folders([*pc.fill_null(table["path"], "").to_pylist(), *(failure.name for failure in failures)])
     clips = clips.append_column("name", pa.array(names[: table.num_rows], pa.string()))
-    clips = clips.set_column(clips.column_names.index("source"), "source", pc.coalesce(table["source"], table["video"]))
     status = dataset.status()
     videos = dataset.rows("probe") if "probe" in dataset.operators() else pa.table({"video": pa.array([], pa.string())})
     return ReportData(
         name=dataset.path.resolve().name,
-        view=view,
+        view=view or "all shots",
         clips=clips,
         captions=_captions(dataset, table),
         videos=videos,
@@ -107,11 +103,67 @@ def from_dataset(
         copies=max(0, status.files - (status.videos - status.gone)),
         failures=[replace(f, name=name) for f, name in zip(failures, names[table.num_rows :], strict=True)],
         funnel=_funnel(description),
-        thresholds=[t for t in verdicts.thresholds if t.column in (*table.column_names, "seconds")] if verdicts else [],
+        thresholds=thresholds,
         groups=_groups(table),
         recipe=dataset.manifest.recipe,
-        facts=[*facts, _versions(dataset)],
+        facts=[*facts, *_rates(dataset), _versions(dataset)],
     )
+
+
+def _verdicts(table: pa.Table, description: Mapping[str, object]) -> tuple[pa.Array, list[Threshold]]:
+    """(N,) string: the step of the view that drops each clip, `ELSE` if there is none; and what rules ask of numbers.
+
+    The view is applied again: it keeps the ids of its clips only. Where that fails, because the dataset has changed
+    since, no rule is named.
+    """
+    recipe = _view_recipe(description.get("recipe"))
+    clips = with_seconds(table)
+    try:
+        reasons = select(clips, recipe).dropped_by if recipe else [None] * table.num_rows
+    except UsageError:
+        reasons = [None] * table.num_rows
+    asked = [
+        threshold for rule in (recipe.rules if recipe else ()) for threshold in thresholds_of(rule.name, rule.keep)
+    ]
+    known = [threshold for threshold in asked if _is_number(clips, threshold.column)]
+    return pc.fill_null(pa.array(reasons, pa.string()), ELSE), known
+
+
+def thresholds_of(rule: str, expression: str) -> list[Threshold]:
+    """What an expression asks of single columns, as far as it is comparisons with numbers joined by AND.
+
+    >>> [(t.column, t.relation, t.value) for t in thresholds_of("r", "a >= 2 AND b BETWEEN 1 AND 3")]
+    [('a', '>=', 2.0), ('b', '>=', 1.0), ('b', '<=', 3.0)]
+    """
+    plain = _BETWEEN.sub(r"\1 >= \2 AND \1 <= \3", expression)
+    found = []
+    for part in re.split(r"\s+AND\s+", plain, flags=re.IGNORECASE):
+        if match := _COMPARISON.fullmatch(part):
+            found.append(Threshold(rule, match[1], cast(Relation, match[2]), float(match[3])))
+        elif match := _REVERSED.fullmatch(part):
+            found.append(Threshold(rule, match[3], _MIRROR[match[2]], float(match[1])))
+        else:
+            return []  # an OR, a function: no single threshold tells what it does
+    return found
+
+
+def _is_number(table: pa.Table, column: str) -> bool:
+    kind = table.schema.field(column).type if column in table.column_names else pa.null()
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
+
+
+def _view_recipe(stored: object) -> ViewRecipe | None:
+    """A recipe from its plain form in the description of a view; None if it is not one of ours."""
+    if not isinstance(stored, dict):
+        return None
+    fields = {name: value for name, value in stored.items() if name != "class"}
+    try:
+        for name, kind in (("rules", Rule), ("ranks", Rank)):
+            parts = [{key: value for key, value in part.items() if key != "class"} for part in fields.get(name, [])]
+            fields[name] = tuple(kind(**part) for part in parts)
+        return ViewRecipe(**fields)
+    except (TypeError, ValueError, AttributeError):
+        return None
 
 
 def _is_in(table: pa.Table, ids: pa.Table) -> np.ndarray:
@@ -176,6 +228,19 @@ def _groups(table: pa.Table) -> list[list[Member]]:
         sorted(members, key=lambda member: (not member.keeper, -(member.similarity or 0.0), member.clip))
         for _, members in sorted(groups.items(), key=lambda item: item[1][0].clip)
     ]
+
+
+def _rates(dataset: Dataset) -> list[Facts]:
+    """What the last run that decoded anything measured, if it left a note."""
+    try:
+        told = json.loads((dataset.path / RATES).read_text("utf-8"))
+        rows = [
+            (title, number(float(told[name]), unit)) for name, (title, unit) in _RATE_TITLES.items() if name in told
+        ]
+    except (OSError, ValueError, TypeError):
+        return []
+    note = "Measured by the last run that had something to decode, on the machine that it ran on."
+    return [Facts("The run", rows, note)] if rows else []
 
 
 def _versions(dataset: Dataset) -> Facts:
