@@ -14,10 +14,9 @@ from functools import partial
 from pathlib import Path
 
 from films import FILMS, Film, film, read_number
-from pairing import Peer, circumstances, median, paired, spread, write
-
 from internvideo.video.reader import open_video
 from internvideo.video.sampling import middle
+from pairing import Peer, circumstances, median, paired, spread, write
 
 SIDE, COUNT = 224, 8
 TARGETS = {"10s-gop250": 1.5, "60s-gop250": 2.5, "300s-gop250": 12.0, "60s-gop48": 8.0}  # against reading everything
@@ -42,7 +41,7 @@ def measure(wanted: Film, peer: Peer, methods: list[str], rounds: int) -> list[d
             calls[method] = partial(peer.seconds, method=method, path=str(path), numbers=numbers)
         else:
             print(f"{wanted.name}: {method} gives the wrong frames {read}", file=sys.stderr)
-    taken = paired(calls, rounds)
+    taken = paired(calls, rounds, warm=True)
     mbits = path.stat().st_size * 8 / wanted.seconds / 1e6
     return [
         {
@@ -79,18 +78,21 @@ def show(rows: list[dict[str, object]]) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--quick", action="store_true", help="three rounds, films up to a minute")
-    quick = parser.parse_args().quick
+    parser.add_argument("--film", choices=[each.name for each in FILMS], help="only this one")
+    parser.add_argument("--rounds", type=int, help="how often each method runs (default: 5, with --quick 3)")
+    given = parser.parse_args()
+    chosen = [each for each in FILMS if given.film in (None, each.name) and not (given.quick and each.seconds > 60)]
     before = circumstances()
     rows: list[dict[str, object]] = []
     with Peer(Path(__file__).with_name("decode_peer.py")) as peer:
         greeting = peer.ask()
         methods = [str(method) for method in list(greeting["methods"])]  # type: ignore[call-overload]
-        for wanted in FILMS:
-            if not (quick and wanted.seconds > 60):
-                rows += measure(wanted, peer, methods, 3 if quick else 5)
-    print({**before, "peer_opencv": greeting["opencv"], "peer_av": greeting["av"], "load_after": circumstances()["load"]})
+        for wanted in chosen:
+            rows += measure(wanted, peer, methods, given.rounds or (3 if given.quick else 5))
+    before |= {"peer_opencv": greeting["opencv"], "peer_av": greeting["av"]}
+    print({**before, "load_after": circumstances()["load"]})
     show(rows)
-    write("decode-quick" if quick else "decode", [{**before, **row} for row in rows])
+    write("decode-quick" if given.quick else "decode", [{**before, **row} for row in rows])
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import time
 import av
 import cv2
 import numpy as np
+
 from films import read_number
 
 SIDE = 224

@@ -37,9 +37,11 @@ def timed(call: Callable[[], object]) -> Seconds:
     return result if isinstance(result, Seconds) else took
 
 
-def paired(calls: Mapping[str, Callable[[], object]], rounds: int = 5) -> dict[str, list[Seconds]]:
-    """Every callable once to warm up, then all of them in turns, `rounds` times."""
-    for call in calls.values():
+def paired(
+    calls: Mapping[str, Callable[[], object]], rounds: int = 5, *, warm: bool = False
+) -> dict[str, list[Seconds]]:
+    """All callables in turns, `rounds` times. Unless they are `warm` (were run already), once before, not counted."""
+    for call in () if warm else calls.values():
         call()
     taken: dict[str, list[Seconds]] = {name: [] for name in calls}
     for _ in range(rounds):
@@ -50,13 +52,17 @@ def paired(calls: Mapping[str, Callable[[], object]], rounds: int = 5) -> dict[s
 
 def median(taken: Sequence[Seconds], kind: str = "cpu") -> float:
     """The median of the wall or CPU seconds."""
-    return statistics.median(getattr(seconds, kind) for seconds in taken)
+    return statistics.median(_values(taken, kind))
 
 
 def spread(taken: Sequence[Seconds], kind: str = "cpu") -> float:
     """(slowest - fastest) / median: how far to trust the median."""
-    values = [getattr(seconds, kind) for seconds in taken]
+    values = _values(taken, kind)
     return (max(values) - min(values)) / statistics.median(values)
+
+
+def _values(taken: Sequence[Seconds], kind: str) -> list[float]:
+    return [seconds.cpu if kind == "cpu" else seconds.wall for seconds in taken]
 
 
 class Peer:

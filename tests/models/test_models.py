@@ -1,10 +1,12 @@
 """The table of names, and weights from files into any of them."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
 from internvideo.errors import UsageError
-from internvideo.models import MODELS, load_model, viclip, videomae
+from internvideo.models import MODELS, internvideo_mm, load_model, uniformerv2, viclip, videomae
 from internvideo.models.renaming import WeightsError, to_theirs
 from internvideo.models.weights import write_weights
 
@@ -74,6 +76,23 @@ def test_classes_come_from_the_file(tmp_path):
     named = to_theirs(model.state_dict(), videomae.CLASSIFIER_RENAMES)
     torch.save({"module": {f"backbone.{key}": value for key, value in named.items()}}, tmp_path / "x.pth")
     assert load_model("videomae-b-16-debug", tmp_path / "x.pth").head.out_features == 710
+
+
+def test_our_own_files_may_hold_more_than_the_preset(tmp_path):
+    """A caption decoder beside InternVideo-MM, local parts inside UniFormerV2, a deeper decoder of VideoMAE."""
+    torch.manual_seed(0)
+    mm = replace(
+        internvideo_mm.INTERNVIDEO_MM_DEBUG, captioner=replace(internvideo_mm.INTERNVIDEO_MM_DEBUG.captioner, depth=3)
+    )
+    local = replace(uniformerv2.UNIFORMERV2_DEBUG, frames=replace(uniformerv2.FRAMES_DEBUG, local_parts=2))
+    deep = replace(videomae.PRETRAIN_DEBUG, decoder=replace(videomae.PRETRAIN_DEBUG.decoder, depth=5))
+    for name, network in (
+        ("internvideo-mm-b-16-debug", internvideo_mm.InternVideoMM(mm)),
+        ("uniformerv2-b-16-debug", uniformerv2.UniFormerV2(local)),
+        ("videomae-h-16-pretrain-debug", videomae.VideoMAE(deep)),
+    ):
+        write_weights(tmp_path / "x.safetensors", network.state_dict())
+        assert load_model(name, tmp_path / "x.safetensors").config == network.config
 
 
 def test_weights_of_another_size_name_the_right_model(tmp_path):

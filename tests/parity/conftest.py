@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 import torch
-from parity_cases import find
+
+from tests.parity.parity_cases import find
 
 DEFAULT = Path(__file__).resolve().parents[2].parent / "shared" / "parity"
 

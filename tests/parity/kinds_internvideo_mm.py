@@ -6,8 +6,6 @@ from dataclasses import replace
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from parity_cases import EXACT, Answer, Case, Limit
-from parity_models import check_shapes, loaded, ours, shapes_of
 
 from internvideo.errors import UsageError
 from internvideo.models import answer_head, caption_decoder, internvideo_mm
@@ -16,6 +14,9 @@ from internvideo.models.caption_decoder import CaptionDecoder, infer_caption_con
 from internvideo.models.internvideo_mm import RENAMES, InternVideoMM
 from internvideo.text.tokenizer import padding, tokenizer
 from internvideo.video import published_sampling as sampling
+from internvideo.video import transforms
+from tests.parity.parity_cases import EXACT, Answer, Case, Limit
+from tests.parity.parity_models import check_shapes, loaded, ours, shapes_of
 
 PROBABILITY = Limit(absolute=1e-4)
 CLOSE = Limit(absolute=2e-5)
@@ -96,5 +97,20 @@ def heads(case: Case) -> Iterator[Answer]:
             yield Answer(f"{name}.loss", F.cross_entropy(score, case["in.mc.answer"]))
 
 
-KINDS = {"model": model, "tokenizer": tokens, "frame_indices": frame_indices, "shapes": shapes}
+def preprocess(case: Case) -> Iterator[Answer]:
+    frames = case["in.frames_rgb_u8"].numpy()
+    picked = sampling.internvideo_mm_demo(len(frames), len(case["out.indices"]))
+    clip = transforms.preprocess(frames[picked], transforms.PREPROCESS["internvideo-mm-demo"])
+    yield Answer("indices", picked, EXACT)
+    yield Answer("video_stride7", clip[:, :, ::7, ::7], Limit(floor=0.05))
+    yield Answer("mean_per_frame", clip.mean((0, 2, 3)), Limit(floor=0.01))
+
+
+KINDS = {
+    "model": model,
+    "tokenizer": tokens,
+    "frame_indices": frame_indices,
+    "shapes": shapes,
+    "preprocess": preprocess,
+}
 MULTIMODAL_KINDS = {"caption_decoder": decoder, "vqa_mc_heads": heads}

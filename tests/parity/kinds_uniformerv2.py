@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 import torch
-from parity_cases import Answer, Case, Limit
-from parity_models import check_shapes, loaded, ours, shapes_of
 
 from internvideo.models import uniformerv2
 from internvideo.models.uniformerv2 import RENAMES, UniFormerV2
+from tests.parity.parity_cases import Answer, Case, Limit
+from tests.parity.parity_models import check_shapes, loaded, ours, shapes_of
 
 CLOSE = Limit(absolute=2e-5)
 

@@ -7,8 +7,6 @@ from dataclasses import replace
 
 import numpy as np
 import torch
-from parity_cases import EXACT, Answer, Case, Limit
-from parity_models import check_shapes, gradients, loaded, ours, shapes_of
 
 from internvideo.metrics.ranking import dual_softmax, viclip_retrieval
 from internvideo.models import viclip
@@ -20,6 +18,10 @@ from internvideo.ops.losses import contrastive_loss, shared_targets, similarity
 from internvideo.text.tokenizer import tokenizer
 from internvideo.training.optim import viclip_groups, viclip_schedule
 from internvideo.video import published_sampling as sampling
+from internvideo.video import transforms
+from internvideo.video.resize import resize
+from tests.parity.parity_cases import EXACT, Answer, Case, Limit
+from tests.parity.parity_models import check_shapes, gradients, loaded, ours, shapes_of
 
 PROBABILITY = Limit(absolute=1e-4)
 TABLE = Limit(absolute=1e-6)
@@ -302,6 +304,14 @@ def retrieval_eval(case: Case) -> Iterator[Answer]:
     yield Answer("metrics_dsl", viclip_retrieval(*both, pairs, first), EXACT, case.json["metrics_dsl"])
 
 
+def preprocess(case: Case) -> Iterator[Answer]:
+    frames, (width, height) = case["in.frames_bgr_u8"].numpy(), case.meta["target_size"]
+    picked = frames[sampling.viclip_demo(len(frames), case.meta["fnum"])][..., ::-1]
+    resized = resize(np.ascontiguousarray(picked), height, width, interpolation="opencv-bilinear")
+    clip = transforms.normalise(resized, transforms.IMAGENET_MEAN, transforms.IMAGENET_STD)
+    yield Answer("tensor", clip.transpose(1, 0, 2, 3)[None], Limit(floor=0.02))
+
+
 KINDS = {
     "vision": vision,
     "text": text,
@@ -315,6 +325,7 @@ KINDS = {
     "wiseft": wiseft,
     "frame_indices": frame_indices,
     "shapes": shapes,
+    "preprocess": preprocess,
     "optimizer_groups": optimizer_groups,
     "retrieval_eval": retrieval_eval,
 }

@@ -6,8 +6,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from parity_cases import EXACT, Answer, Case, Limit
-from parity_models import check_shapes, gradients, loaded, ours, shapes_of
 
 from internvideo.metrics.classification import View, merge_views, top_k
 from internvideo.models import videomae
@@ -17,6 +15,8 @@ from internvideo.ops import masks
 from internvideo.ops.losses import denormalise, pixel_loss, pixel_targets
 from internvideo.training.optim import layer_of, layer_scales, videomae_groups, videomae_schedule
 from internvideo.video import published_sampling as sampling
+from tests.parity.parity_cases import EXACT, Answer, Case, Limit
+from tests.parity.parity_models import check_shapes, gradients, loaded, ours, shapes_of
 
 TABLE = Limit(absolute=1e-6)
 FINE = Limit(absolute=1e-12)

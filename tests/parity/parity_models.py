@@ -4,11 +4,11 @@ from collections.abc import Iterator, Mapping
 from math import prod
 
 import torch
-from parity_cases import EXACT, GRADIENT, NORM, Answer, Case
 from torch import Tensor, nn
 
 from internvideo.models.renaming import Renames, to_ours, to_theirs
 from internvideo.models.weights import load
+from tests.parity.parity_cases import EXACT, GRADIENT, NORM, Answer, Case
 
 
 def ours(weights: Mapping[str, Tensor], renames: Renames, theirs: str = "", own: str = "") -> dict[str, Tensor]:

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from parity_cases import Answer, Case, Limit, UnknownCase, find, kind_of, verify
 from safetensors.torch import save_file
-from test_parity import FAMILIES
+
+from tests.parity.parity_cases import Answer, Case, Limit, UnknownCase, find, kind_of, verify
+from tests.parity.test_parity import FAMILIES
 
 HERE = Path(__file__).parent
 

@@ -139,6 +139,7 @@ def test_rows_of_a_writer_are_those_that_readers_see_after_the_flush(tmp_path):
         writer.commit(video_id(3), [final(3, SHOTS)])
         unflushed = writer.rows(SHOTS)
         assert dataset.rows("shots") != unflushed
+        assert dataset.rows("shots", [video_id(2), video_id(3)]).num_rows == 5
         one = writer.rows(SHOTS, [video_id(3), video_id(2)])
         writer.flush()
         assert dataset.rows("shots") == unflushed

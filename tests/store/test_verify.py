@@ -136,9 +136,11 @@ def test_foreign_files_are_named_and_moved_away(dataset, sound):
     folder = dataset.path / "values" / SHOTS.path
     for name in (f"shard-{SHARDS:04d}.parquet", "notes.txt", "copy of shard-0000.parquet"):
         (folder / name).write_bytes(b"?")
+    (dataset.path / "values" / "README").write_bytes(b"?")
+    (dataset.path / "values" / "shots" / "1-old").mkdir()
     (folder / ".DS_Store").write_bytes(b"?")  # file managers leave these anywhere
     (folder / "shard-0000.parquet.tmp").write_bytes(b"half a shard")  # a killed writer's
-    assert [problem.kind for problem in dataset.verify()] == ["foreign-file"] * 3
+    assert [problem.kind for problem in dataset.verify()] == ["foreign-file"] * 5
     dataset.verify(repair=True)
     assert dataset.verify() == []
     assert (dataset.path / "runs" / "damaged" / SHOTS.path / "notes.txt").read_bytes() == b"?"

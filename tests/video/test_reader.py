@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from reader_films import HEIGHT, WIDTH, Film, make, number_of, picture, x264
 
+from internvideo.errors import UsageError
 from internvideo.video import passes, sampling
 from internvideo.video.colour import orientation, quarter_turns, to_rgb
 from internvideo.video.index import Index
@@ -187,10 +188,23 @@ def test_clips_are_the_frames_that_the_policy_names(policy, video):
 
 def test_random_clips_follow_their_generator(video):
     first, again, other = (
-        [number_of(shown) for shown in video.clip(6, rng=np.random.default_rng(seed))] for seed in (1, 1, 2)
+        [number_of(shown) for shown in video.clip(6, "random", rng=np.random.default_rng(seed))] for seed in (1, 1, 2)
     )
     assert first == again != other
-    assert first == sorted(first) and all(n // 8 == part for part, n in enumerate(first))
+    assert [number // 8 for number in first] == list(range(6))
+    window = [number_of(shown) for shown in video.clip(6, "dense", stride=3, rng=np.random.default_rng(1))]
+    assert np.diff(window).tolist() == [3] * 5
+    assert [number_of(shown) for shown in video.clip(6, "dense", stride=3)] == sampling.dense(48, 6, 3)
+    with pytest.raises(UsageError, match="generator"):
+        video.clip(6, "random")
+
+
+@pytest.mark.parametrize("rate", [1, 2.5, 25, 60])
+def test_a_clip_at_a_rate_is_that_of_even_films(rate, video):
+    wanted = sampling.at_rate(48, Fraction(25), Fraction(rate), 200)
+    assert [number_of(shown) for shown in video.clip(200, "fps", rate=rate)] == wanted
+    with pytest.raises(UsageError, match="positive rate"):
+        video.clip(8, "fps")
 
 
 def index_of(keys, frames):

@@ -1,12 +1,15 @@
 """Any frame fetched in any way is the frame that decoding the whole file gives, bit for bit."""
 
+from fractions import Fraction
+
+import av
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from reader_films import Film, decode_all, digest, make, number_of, x264
 
-from internvideo.video import locate
+from internvideo.video import locate, passes
 from internvideo.video.reader import open_video
 
 X265 = {"preset": "ultrafast"}
@@ -170,3 +173,43 @@ def test_a_file_that_marks_every_packet_as_key_is_still_exact(tmp_path, monkeypa
     monkeypatch.setattr(locate, "STRETCH_SECONDS", 0.1)
     with open_video(lying) as video:
         assert (video.at_seconds([1.0]) == shown).all()
+
+
+def test_packed_frames_are_all_found(tmp_path):
+    """Old AVI encoders put a B-frame behind the P-frame of one packet, and an empty picture into the next."""
+    plain = make(Film("plain.avi", "mpeg4", {"b": "400k"}, gop=12, b_frames=1, frames=40), tmp_path)
+    start = b"\x00\x00\x01\xb6"
+    with av.open(str(plain)) as source:
+        coded = [bytes(packet) for packet in source.demux(video=0) if packet.size]
+    kinds = [packet[packet.find(start) + 4] >> 6 for packet in coded]  # 0 I, 1 P, 2 B
+    head = coded[0].find(start)
+    coded[0] = coded[0][:head] + b"\x00\x00\x01\xb2DivX503b1393p\x00" + coded[0][head:]
+    packed, place = [], 0
+    while place < len(coded):
+        pair = place + 1 < len(coded) and kinds[place] != 2 == kinds[place + 1]
+        packed += [coded[place] + coded[place + 1], start + b"\x51\x00\x40"] if pair else [coded[place]]
+        place += 1 + pair
+    path = tmp_path / "packed.avi"
+    with av.open(str(plain)) as source, av.open(str(path), "w") as copy:
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for number, data in enumerate(packed):
+            packet = av.Packet(data)
+            packet.stream, packet.time_base, packet.pts, packet.dts = stream, Fraction(1, 25), number, number
+            packet.is_keyframe = not data[data.find(start) + 4] >> 6
+            copy.mux(packet)
+    whole = [same for _, same in decode_all(plain)]
+    with open_video(path) as video:
+        assert [digest(p.frame) for p in video.pictures()] == whole
+        assert {n: digest(f) for n, f in video._pick(video._index, [5, 20, 33])} == {n: whole[n] for n in (5, 20, 33)}
+
+
+@given(st.data())
+def test_frames_in_disorder_come_out_ascending(data):
+    numbers = data.draw(st.lists(st.integers(0, 80), unique=True))
+    first = data.draw(st.integers(0, 20))
+    numbers.sort(key=lambda n: n + data.draw(st.integers(-3, 3)))
+    out = [number for number, _ in passes._ascending([(n, None) for n in numbers], first)]
+    assert out == sorted(n for n in numbers if n >= first), "a disorder of three frames costs none"
+    wild = data.draw(st.permutations(numbers))
+    out = [number for number, _ in passes._ascending([(n, None) for n in wild], first)]
+    assert out == sorted(set(out)) and set(out) <= set(numbers)

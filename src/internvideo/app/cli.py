@@ -58,7 +58,12 @@ def _run(given: list[str]) -> int:
     if given and not given[0].startswith("-") and given[0] not in names:
         raise UsageError(f"no verb `{given[0]}`", nearest(given[0], names))
     parser = build_parser()
-    chosen = parser.parse_args(given)
+    chosen, rest = parser.parse_known_args(given)
+    words = [word for word in rest if not word.startswith("-")]
+    if len(words) < len(rest) or (rest and not hasattr(chosen, "folders")):
+        raise UsageError(f"not understood: {' '.join(rest)}", f"`internvideo {chosen.verb} --help` shows an example")
+    if rest:
+        chosen.folders += words  # argparse takes words behind an option for strangers
     run: Callable[[argparse.Namespace], int] | None = getattr(chosen, "run", None)
     if run is None:
         parser.print_help()

@@ -75,7 +75,7 @@ class Decoding:
             "missing": max(0, promised - len(ticks)),
             "first_tick": int(ticks[0]),
             "last_tick": int(ticks[-1]),
-            "message": subject.facts.get("decoder_message") or None,
+            "message": subject.facts.get("decoder_message") or None,  # also where every frame came out
         }
         return video_rows(subject, self.columns, [row])
 

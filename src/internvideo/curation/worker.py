@@ -22,7 +22,7 @@ from internvideo.errors import ChangedVideo, MissingVideo, NoFrames, UnreadableV
 from internvideo.ops.packets import packet_digest
 from internvideo.video.decode import StreamDecoder
 from internvideo.video.limits import DEFAULT_LIMITS
-from internvideo.video.opening import display_name
+from internvideo.video.opening import display_name, missing_bytes
 from internvideo.video.reader import Video, open_video
 
 PIECE_SECONDS = 600.0  # a video over twice this is measured in pieces of about this length
@@ -256,8 +256,9 @@ class _Work:
             series = self._look(video, DensePass(self._measures), None, None)
         if "clock" in series and not len(series["clock"].ticks):
             raise NoFrames("not one frame of the picture stream decodes")
-        facts["frames_promised"] = len(video)
-        facts["decoder_message"] = video.damage.message
+        lacking = missing_bytes(os.fsdecode(self._task.path))
+        facts["frames_promised"] = max(len(video), (video.facts.header_frames or 0) if lacking else 0)
+        facts["decoder_message"] = f"the file lacks its last {lacking:,} bytes" if lacking else video.damage.message
         return series
 
     def _look(self, video: Video, dense: DensePass, start: int | None, stop: int | None) -> Mapping[str, Series]:

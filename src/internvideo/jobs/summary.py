@@ -11,6 +11,7 @@ from internvideo.curation.recipe import CurateRecipe
 from internvideo.curation.run import Progress
 from internvideo.jobs.talk import columns, duration
 from internvideo.store.dataset import Dataset
+from internvideo.store.faults import shown
 
 SHOWN_FAILURES = 20
 RATES = "rates.json"  # in the dataset's `runs/`: what the last run that decoded anything measured
@@ -25,7 +26,8 @@ class Summary:
     files: int
     videos: int
     copies: int  # files with the bytes of another
-    failures: list[dict[str, str]]  # name, kind, message
+    failures: list[dict[str, str]]  # name, kind, message: nothing of these files is kept
+    damaged: list[dict[str, str]]  # the same of files of which a part is kept
     clips: int
     kept: int
     funnel: list[dict[str, Any]]  # rule by rule: rule, in, kept, unknown
@@ -38,7 +40,7 @@ class Summary:
     @property
     def exit_code(self) -> int:
         """0 all good, 1 some inputs failed and the rest was kept, 3 not one video could be used."""
-        if not self.failures:
+        if not self.failures and not self.damaged:
             return 0
         return 1 if self.clips else 3
 
@@ -56,13 +58,15 @@ def summarize(dataset: Dataset, recipe: CurateRecipe, progress: Progress, second
     groups = dataset.rows("duplicates")["group"].drop_null().unique() if "duplicates" in rows else []
     length = dataset.rows("probe")["seconds"].drop_null().to_pylist() if progress.due else []
     failures = [{"name": f.place or f.video, "kind": f.kind, "message": f.message} for f in dataset.failures()]
+    opened = rows.get("probe", 0)
     return Summary(
         dataset=status.path,
         view=view.name if view is not None else None,
         files=progress.files,
-        videos=status.videos - status.gone - status.withheld,
+        videos=opened,
         copies=max(0, status.files - (status.videos - status.gone - status.withheld)),
         failures=failures,
+        damaged=damaged(dataset) if opened else [],
         clips=status.clip_sets.get(clip_set, 0),
         kept=status.views.get(view.name, 0) if view is not None else 0,
         funnel=funnel,
@@ -74,13 +78,28 @@ def summarize(dataset: Dataset, recipe: CurateRecipe, progress: Progress, second
     )
 
 
+def damaged(dataset: Dataset) -> list[dict[str, str]]:
+    """Videos of which only a part decodes: the part is kept, the loss is named."""
+    found = []
+    for row in dataset.rows("decoding").to_pylist():
+        if row["missing"]:
+            place = dataset.locate(row["video"])
+            kind = "truncated" if "lacks its last" in (row["message"] or "") else "damaged"
+            reason = row["message"] or "the decoder does not say why"
+            words = f"{row['decoded']:,} of {row['promised']:,} frames decode; {reason}"
+            found.append({"name": shown(place) if place else row["video"], "kind": kind, "message": words})
+    return sorted(found, key=lambda one: one["name"])
+
+
 def say_summary(summary: Summary) -> str:
     """The funnel, the failures by name, and what the run took."""
     rows: list[tuple[str, str, str]] = [("files", f"{summary.files:,}", "")]
     if summary.copies:
         rows.append(("  copies", f"-{summary.copies:,}", "same bytes as another file"))
-    for kind, count in sorted(Counter(failure["kind"] for failure in summary.failures).items()):
-        rows.append((f"  {kind}", f"-{count:,}", ""))
+    rows += [
+        (f"  {kind}", f"-{count:,}", "")
+        for kind, count in sorted(Counter(failure["kind"] for failure in summary.failures).items())
+    ]
     rows += [("videos", f"{summary.videos:,}", ""), ("shots", f"{summary.clips:,}", "")]
     for step in summary.funnel:
         unknown = f"{step['unknown']:,} of them unknown" if step["unknown"] else ""
@@ -89,11 +108,12 @@ def say_summary(summary: Summary) -> str:
     rows.append((f"kept ({summary.view})" if summary.view else "kept", f"{summary.kept:,}", share))
     lines = [columns(rows, right=[1]), ""]
     lines.append(f"{summary.duplicate_groups:,} groups of near-duplicates, {summary.captions:,} captions")
-    if summary.failures:
-        shown = summary.failures[:SHOWN_FAILURES]
-        lines += ["", "failed:", columns([(f"  {f['name']}", f["kind"], f["message"]) for f in shown])]
-        if len(summary.failures) > len(shown):
-            more = len(summary.failures) - len(shown)
+    for title, items in (("failed", summary.failures), ("damaged, kept in part", summary.damaged)):
+        if items:
+            rows_of = [(f"  {one['name']}", one["kind"], one["message"]) for one in items[:SHOWN_FAILURES]]
+            lines += ["", f"{title}:", columns(rows_of)]
+        if len(items) > SHOWN_FAILURES:
+            more = len(items) - SHOWN_FAILURES
             lines.append(f"  ... and {more:,} more: internvideo dataset status {summary.dataset}")
     if summary.done_now:
         rate = summary.rates.get("frames_per_second")

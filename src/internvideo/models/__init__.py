@@ -1,6 +1,6 @@
 """The networks by name, and weights from local files into them. Networks know tensors only."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar
@@ -14,6 +14,8 @@ from internvideo.models.renaming import Renames, Shapes, WeightsError
 from internvideo.models.weights import Weights, load, read_weights, recognise
 
 C = TypeVar("C")
+N = TypeVar("N", bound=nn.Module)
+Sizes = tuple[tuple[str, int], ...]
 
 
 class Infer(Protocol[C]):
@@ -24,9 +26,10 @@ class Infer(Protocol[C]):
 class Model:
     """One line of `MODELS`: calling it builds the network with random weights, on the current default device."""
 
+    network: type[nn.Module]
+    sizes: Sizes  # what weights cannot change
     build: Callable[[], nn.Module]
     load: Callable[[Weights], nn.Module]
-    sizes: tuple[int, ...]  # widths, depths and patches: what weights cannot change
 
     def __call__(self) -> nn.Module:
         return self.build()
@@ -44,7 +47,8 @@ def load_model(name: str, weights: Path | None = None) -> nn.Module:
 
 
 def _model(
-    network: Callable[[C], nn.Module],
+    network: type[N],
+    build: Callable[[C], N],
     config: C,
     infer: Infer[C] | None = None,
     layouts: Mapping[str, Renames] | None = None,
@@ -53,69 +57,75 @@ def _model(
 ) -> Model:
     """A line of `MODELS`. start, new_beside_clip: how CLIP's weights become ours, and what they cannot fill."""
 
-    def build_with(weights: Weights) -> nn.Module:
+    def load_into(weights: Weights) -> nn.Module:
         with torch.device("meta"):
-            names = network(config).state_dict().keys()
+            names = build(config).state_dict().keys()
         layout, ours = recognise(weights, names, layouts or {})
         if layout == "clip" and start is not None:
-            begun = network(config)
+            begun = build(config)
             load(begun, start(ours, config), may_miss=new_beside_clip)
             return begun
         found = config if infer is None else infer({key: tuple(value.shape) for key, value in ours.items()}, config)
-        if tuple(_sizes(found)) != tuple(_sizes(config)):
-            fitting = [name for name, model in MODELS.items() if model.sizes == tuple(_sizes(found))]
-            raise WeightsError(
-                f"these weights are of another size: {_told(found)} instead of {_told(config)}",
-                f"try the name `{fitting[0]}`" if fitting else "`internvideo models list` shows the known sizes",
-            )
+        if _sizes(found) != _sizes(config):
+            raise _another_size(network, _sizes(found), _sizes(config))
         with torch.device("meta"):
-            model = network(found)
+            model = build(found)
         load(model, ours)
         return model
 
-    return Model(lambda: network(config), build_with, tuple(_sizes(config)))
+    return Model(network, _sizes(config), lambda: build(config), load_into)
 
 
-def _sizes(config: object) -> Iterator[int]:
-    """Widths, depths and patches of all towers, in order."""
-    if is_dataclass(config):
-        for field in fields(config):
-            value = getattr(config, field.name)
-            if field.name in ("width", "depth", "patch"):
-                yield value
-            elif field.name != "captioner":  # its depth is told by the weights
-                yield from _sizes(value)
+def _another_size(network: type[nn.Module], found: Sizes, wanted: Sizes) -> WeightsError:
+    fitting = [name for name, model in MODELS.items() if (model.network, model.sizes) == (network, found)]
+    told, expected = (", ".join(f"{name} {size}" for name, size in sizes) for sizes in (found, wanted))
+    return WeightsError(
+        f"these weights are of another size: {told}; expected {expected}",
+        f"try the name `{fitting[0]}`" if fitting else "`internvideo models list` shows the known sizes",
+    )
 
 
-def _told(config: object) -> str:
-    return " ".join(str(size) for size in _sizes(config))
+def _sizes(config: object) -> Sizes:
+    """Widths, depths and patches of all towers, in order; decoders may be of any size."""
+    if not is_dataclass(config):
+        return ()
+    sizes: list[tuple[str, int]] = []
+    for field in fields(config):
+        value = getattr(config, field.name)
+        if field.name in ("width", "depth", "patch"):
+            sizes.append((field.name, value))
+        elif field.name not in ("captioner", "decoder"):
+            sizes += _sizes(value)
+    return tuple(sizes)
 
 
 def _viclip(config: viclip.ViCLIPConfig) -> Model:
-    started = ("temperature", "video.times")
-    return _model(viclip.ViCLIP, config, viclip.infer_config, viclip.LAYOUTS, viclip.start_from_clip, started)
+    kind, new = viclip.ViCLIP, ("temperature", "video.times")
+    return _model(kind, kind, config, viclip.infer_config, viclip.LAYOUTS, viclip.start_from_clip, new)
 
 
 def _classifier(config: videomae.ClassifierConfig) -> Model:
-    return _model(videomae.VideoMAEClassifier, config, videomae.infer_classifier_config, videomae.LAYOUTS)
+    kind = videomae.VideoMAEClassifier
+    return _model(kind, kind, config, videomae.infer_classifier_config, videomae.LAYOUTS)
 
 
 def _pretrain(config: videomae.PretrainConfig) -> Model:
-    return _model(videomae.VideoMAE, config, videomae.infer_pretrain_config, videomae.PRETRAIN_LAYOUTS)
+    kind = videomae.VideoMAE
+    return _model(kind, kind, config, videomae.infer_pretrain_config, videomae.PRETRAIN_LAYOUTS)
 
 
 def _mm(config: internvideo_mm.InternVideoMMConfig) -> Model:
-    network, infer = internvideo_mm.InternVideoMM, internvideo_mm.infer_config
-    return _model(network, config, infer, internvideo_mm.LAYOUTS, internvideo_mm.fit, internvideo_mm.NEW_BESIDE_CLIP)
+    kind, new = internvideo_mm.InternVideoMM, internvideo_mm.NEW_BESIDE_CLIP
+    return _model(kind, kind, config, internvideo_mm.infer_config, internvideo_mm.LAYOUTS, internvideo_mm.fit, new)
 
 
 def _uniformerv2(config: uniformerv2.UniFormerV2Config) -> Model:
-    network, infer = uniformerv2.UniFormerV2, uniformerv2.infer_config
-    return _model(network, config, infer, uniformerv2.LAYOUTS, uniformerv2.fit, uniformerv2.NEW_BESIDE_CLIP)
+    kind, new = uniformerv2.UniFormerV2, uniformerv2.NEW_BESIDE_CLIP
+    return _model(kind, kind, config, uniformerv2.infer_config, uniformerv2.LAYOUTS, uniformerv2.fit, new)
 
 
 def _cross(config: cross_model.CrossModelConfig) -> Model:
-    return _model(cross_model.CrossModel, config)
+    return _model(cross_model.CrossModel, cross_model.CrossModel, config)
 
 
 def _patch14(config: viclip.ViCLIPConfig) -> viclip.ViCLIPConfig:

@@ -66,6 +66,16 @@ def to_theirs(weights: Mapping[str, V], renames: Renames) -> dict[str, V]:
     return {key: value for _, key, value in sorted(placed, key=lambda entry: entry[0])}
 
 
+def is_ours(key: str, renames: Renames) -> bool:
+    """Whether a line of the table gives this name."""
+    return _first(_read(tuple(renames)), key, theirs=False)[0] is not None
+
+
+def is_theirs(key: str, renames: Renames) -> bool:
+    """Whether a line of the table claims this name."""
+    return _first(_read(tuple(renames)), key, theirs=True)[0] is not None
+
+
 def prefixed(renames: Renames, theirs: str = "", ours: str = "") -> Renames:
     """The same table with something put before each of their names, or of ours."""
     return tuple((theirs + their_name, None if own is None else ours + own) for their_name, own in renames)

@@ -20,7 +20,7 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from internvideo.models.layers import resize_line, resize_picture_positions
-from internvideo.models.renaming import Renames, WeightsError, to_ours
+from internvideo.models.renaming import Renames, WeightsError, is_ours, is_theirs, to_ours
 
 Weights = dict[str, Tensor]
 
@@ -74,16 +74,17 @@ def unwrap(loaded: object, path: Path = Path("the file")) -> Weights:
 def recognise(weights: Weights, own: Collection[str], layouts: Mapping[str, Renames]) -> tuple[str, Weights]:
     """The layout that claims every name, "own" or a key of `layouts`, and the weights under our names.
 
-    own: the names of the network. Raises WeightsError of the layout that comes nearest.
+    own: names of the network; ours are also all that a layout renames to (more blocks, a decoder). Raises WeightsError
+    of the layout that comes nearest.
     """
-    if all(key in own for key in weights):
+    if all(key in own or any(is_ours(key, renames) for renames in layouts.values()) for key in weights):
         return "own", weights
     refusals: list[tuple[int, WeightsError]] = []
     for layout, renames in layouts.items():
         try:
             return layout, to_ours(weights, renames)
         except WeightsError as error:
-            refusals.append((sum(_claimed(key, renames) for key in weights), error))
+            refusals.append((sum(is_theirs(key, renames) for key in weights), error))
     raise max(refusals, key=lambda refusal: refusal[0])[1]
 
 
@@ -259,11 +260,3 @@ def shown(path: Path) -> str:
 
 def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)
-
-
-def _claimed(key: str, renames: Renames) -> bool:
-    try:
-        to_ours({key: None}, renames)
-    except WeightsError:
-        return False
-    return True

@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -62,7 +63,7 @@ class ValuesCheck:
             known = name == "operator.toml" or name in IGNORED or name.endswith(durable.TEMPORARY)
             if not known and not (match and int(match[1]) < self.count):
                 problem = self._problem("foreign-file", name, "does not belong here")
-                yield Finding(problem, lambda name=name: self._move_away([name]))  # type: ignore[misc]
+                yield Finding(problem, partial(self._move_away, [name]))
         found: dict[int, Counts] = {}
         for shard in range(self.count):
             found[shard] = {}

@@ -33,24 +33,24 @@ SHARDS = 16  # of a new dataset: good for some hundred thousand clips
 class Dataset:
     """A folder of videos' values. `Dataset(path)` opens an existing one; reading never waits for a writer."""
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
         self._cache = ShardCache()
         manifest.read(self.path)  # a folder that is no dataset is refused here
 
     @classmethod
-    def open(cls, path: str | Path) -> "Dataset":
+    def open(cls, path: str | os.PathLike[str]) -> "Dataset":
         """The dataset in a folder. Raises StoreError if there is none or its format is older or newer."""
         return cls(path)
 
     @classmethod
-    def exists(cls, path: str | Path) -> bool:
+    def exists(cls, path: str | os.PathLike[str]) -> bool:
         """Whether a folder holds a dataset of any format."""
         return (Path(path) / manifest.MANIFEST).is_file()
 
     @classmethod
     def create(
-        cls, path: str | Path, *, shards: int = SHARDS, recipe: str = "", journal: Journal = "auto"
+        cls, path: str | os.PathLike[str], *, shards: int = SHARDS, recipe: str = "", journal: Journal = "auto"
     ) -> "Dataset":
         """Make an empty dataset in a new or empty folder (or one where an earlier `create` was killed).
 

@@ -10,7 +10,6 @@ from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -116,6 +115,8 @@ class Join:
 
 def _positions(base: pa.Table, rows: pa.Table) -> pa.Array:
     """For each row of `base` the number of the row in `rows` with the same key, or null. Keys of `rows` differ."""
+    import duckdb  # here: loading it takes longer than most questions
+
     keys = ", ".join(f'"{key}"' for key in base.column_names)
     with duckdb.connect() as engine:
         engine.register("base", base.append_column("base_row", pa.array(np.arange(base.num_rows))))

@@ -6,6 +6,7 @@
 
 from collections.abc import Collection, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -13,7 +14,7 @@ import pyarrow as pa
 from internvideo.errors import DamagedDataset
 from internvideo.records import Clip
 from internvideo.store import durable, folding, journal_lines, manifest, shards, values, views
-from internvideo.store.check_values import DAMAGED, ValuesCheck
+from internvideo.store.check_values import DAMAGED, IGNORED, ValuesCheck
 from internvideo.store.faults import ReadOnlyDataset, shown
 from internvideo.store.findings import Finding, Problem
 from internvideo.store.garbage import strike
@@ -88,7 +89,10 @@ def _new_ledger(folder: Path) -> str:
 def _findings(folder: Path, facts: manifest.Manifest, ledger: Ledger, repair: bool) -> Iterator[Finding]:
     if not ledger.totals_are_right():
         problem = Problem("totals", LEDGER, "its sums are not those of its rows")
-        yield Finding(problem, lambda: _counted(ledger))
+        yield Finding(problem, partial(_count_again, ledger))
+    for path in _strangers(folder / "values"):
+        problem = Problem("foreign-file", shown(path.relative_to(folder)), "does not belong here")
+        yield Finding(problem, partial(_move_away, folder, path))
     there, troubled = set(), set()
     for place in values.operator_folders(folder / "values"):
         there.add((place.parent.name, place.name))
@@ -98,11 +102,31 @@ def _findings(folder: Path, facts: manifest.Manifest, ledger: Ledger, repair: bo
     for name, key in sorted(facts.current.items()):
         if (name, key) not in there:
             problem = Problem("missing-operator", f"values/{name}/{key}", "the current version has no folder")
-            yield Finding(problem, lambda name=name, key=key: _forget(folder, ledger, name, key))  # type: ignore[misc]
+            yield Finding(problem, partial(_forget, folder, ledger, name, key))
     yield from _view_findings(folder, ledger, facts.shards, troubled)
     for name in (journal_lines.VERDICTS, journal_lines.WITHHELD):
         for line in journal_lines.read(folder / name)[1]:
             yield Finding(Problem("bad-line", name, f"line {line} is no JSON object; correct or delete it by hand"))
+
+
+def _strangers(values_folder: Path) -> list[Path]:
+    """What lies among the operators' folders and is none."""
+    if not values_folder.is_dir():
+        return []
+    strangers = []
+    for operator in values_folder.iterdir():
+        if not (operator.is_dir() and values.OPERATOR_NAME.fullmatch(operator.name)):
+            strangers.append(operator)
+            continue
+        versions = [path for path in operator.iterdir() if path.is_dir() and values.OPERATOR_KEY.fullmatch(path.name)]
+        strangers += [path for path in operator.iterdir() if path not in versions]
+    return sorted(path for path in strangers if path.name not in IGNORED)
+
+
+def _move_away(folder: Path, path: Path) -> str:
+    away = folder / DAMAGED / path.relative_to(folder / "values")
+    durable.move(path, away)
+    return f"moved to {shown(away.relative_to(folder))}"
 
 
 def _operator_findings(
@@ -116,7 +140,7 @@ def _operator_findings(
         spec = values.read_operator(place)
     except DamagedDataset as error:
         problem = Problem("operator-text", f"{text}/operator.toml", error.problem.rpartition("` ")[2])
-        yield Finding(problem, lambda: _set_operator_aside(folder, place, ledger))
+        yield Finding(problem, partial(_set_operator_aside, folder, place, ledger))
         return
     number = ledger.operator_id(name, key)
     if number is None and repair:
@@ -129,9 +153,7 @@ def _operator_findings(
 
 def _set_operator_aside(folder: Path, place: Path, ledger: Ledger) -> str:
     forgotten = _forget(folder, ledger, place.parent.name, place.name)
-    away = folder / DAMAGED / place.parent.name / place.name
-    durable.move(place, away)
-    return f"{forgotten}, moved to {shown(away.relative_to(folder))}"
+    return f"{forgotten}, {_move_away(folder, place)}"
 
 
 def _forget(folder: Path, ledger: Ledger, name: str, key: str) -> str:
@@ -156,7 +178,7 @@ def _view_findings(folder: Path, ledger: Ledger, count: int, troubled: Collectio
             ids, description = views.load(folder, name)
         except DamagedDataset as error:
             problem = Problem("damaged-view", where, error.problem.rpartition("` ")[2])
-            yield Finding(problem, lambda name=name: _set_view_aside(folder, name))  # type: ignore[misc]
+            yield Finding(problem, partial(_set_view_aside, folder, name))
             continue
         made_from = description.get(views.MADE_FROM)
         place = folder / "values" / str(made_from.get("operator", "")) if isinstance(made_from, dict) else folder
@@ -169,7 +191,7 @@ def _view_findings(folder: Path, ledger: Ledger, count: int, troubled: Collectio
         if unknown.num_rows:
             first = Clip(**shards.sort_by(unknown, SPAN_KEY.names).slice(0, 1).to_pylist()[0])
             message = f"{unknown.num_rows} of {ids.num_rows} clips are unknown, such as {first.name}"
-            yield Finding(Problem("stale-view", where, message), lambda name=name: _set_view_aside(folder, name))  # type: ignore[misc]
+            yield Finding(Problem("stale-view", where, message), partial(_set_view_aside, folder, name))
 
 
 def _set_view_aside(folder: Path, name: str) -> str:
@@ -190,6 +212,6 @@ def _clips(place: Path, ledger: Ledger, spec: OperatorSpec, count: int) -> pa.Ta
     return pa.concat_tables(tables)
 
 
-def _counted(ledger: Ledger) -> str:
+def _count_again(ledger: Ledger) -> str:
     ledger.count_again()
     return "counted again"

@@ -116,8 +116,8 @@ def from_header(path: str, stream: VideoStream) -> PacketTable | None:
     entries = stream.index_entries
     if stream.container.format.name != _ISOBMFF or stream.codec_context.codec.canonical_name in _NOT_ONE_TO_ONE:
         return None
-    found = samples(path, stream.id)
-    if found is None or len(entries) != len(found.dts):
+    found = samples(path, stream.id, len(entries)) if len(entries) else None
+    if found is None:
         return None
     first, last = entries[0], entries[-1]
     dts = found.dts + first.timestamp

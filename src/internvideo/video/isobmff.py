@@ -47,11 +47,11 @@ def top_boxes(path: str | os.PathLike[str]) -> list[tuple[bytes, int, int]]:
     return found
 
 
-def samples(path: str, track: int) -> Samples | None:
-    """The sample times of the track with this id. None where they cannot be told from the `moov` box alone."""
+def samples(path: str, track: int, count: int) -> Samples | None:
+    """The times of the `count` samples of the track with this id. None where the `moov` box alone does not tell."""
     try:
         moov = _moov(path)
-        return None if moov is None else _samples(moov, track)
+        return None if moov is None else _samples(moov, track, count)
     except (OSError, ValueError, IndexError):  # a damaged header: FFmpeg shall make of it what it can
         return None
 
@@ -87,7 +87,7 @@ def _track(moov: memoryview, track: int) -> memoryview | None:
     return next((trak for kind, trak in _inside(moov) if kind == b"trak" and _track_id(trak) == track), None)
 
 
-def _samples(moov: memoryview, track: int) -> Samples | None:
+def _samples(moov: memoryview, track: int, count: int) -> Samples | None:
     if any(kind == b"mvex" for kind, _ in _inside(moov)):  # fragments
         return None
     trak = _track(moov, track)
@@ -98,10 +98,10 @@ def _samples(moov: memoryview, track: int) -> Samples | None:
     times = None if table is None else _find(table, b"stts")
     if table is None or times is None:
         return None
-    steps = _runs(times)
+    steps = _runs(times, count)
     shifts = _find(table, b"ctts")
-    offsets = np.zeros(len(steps), np.int64) if shifts is None else _runs(shifts)
-    return Samples(steps, offsets) if len(offsets) == len(steps) > 0 and (steps >= 0).all() else None
+    offsets = np.zeros(count, np.int64) if shifts is None else _runs(shifts, count)
+    return Samples(steps, offsets) if (steps >= 0).all() else None
 
 
 def _header(head: bytes, rest: int) -> tuple[bytes, int, int]:
@@ -151,9 +151,9 @@ def _track_id(trak: memoryview) -> int | None:
     return None if header is None else _number(header, 20 if header[0] == 1 else 12)
 
 
-def _runs(box: memoryview) -> np.ndarray:
-    """The values of a run-length table (`stts`, `ctts`): version and flags, count, then (repeats, value) pairs."""
+def _runs(box: memoryview, count: int) -> np.ndarray:
+    """The `count` values of a run-length table (`stts`, `ctts`): version and flags, size, (repeats, value) pairs."""
     pairs = np.frombuffer(box, ">i4", count=2 * _number(box, 4), offset=8).reshape(-1, 2).astype(np.int64)
-    if (pairs[:, 0] < 0).any() or pairs[:, 0].sum() > _MOOV_LIMIT:
-        raise ValueError("more samples than a header can hold")
+    if (pairs[:, 0] < 0).any() or pairs[:, 0].sum() != count:
+        raise ValueError("the table is for another number of samples")
     return np.repeat(pairs[:, 1], pairs[:, 0])

@@ -143,17 +143,38 @@ class Video:
         num_frames: int,
         policy: str = "middle",
         *,
+        stride: int = 1,
+        rate: float | None = None,
         size: Size | None = None,
         rng: np.random.Generator | None = None,
     ) -> np.ndarray:
-        """(num_frames, H, W, 3) uint8 RGB: frames chosen over the whole video by a policy of `video.sampling`.
+        """Frames chosen over the whole video: (n, H, W, 3) uint8 RGB, n = num_frames.
 
-        With `rng`, one random frame of each of `num_frames` equal segments, whatever the policy says.
+        policy: a key of `video.sampling.FRAME_POLICIES`; or "random" (one of each of `num_frames` equal segments, by
+        `rng`), "dense" (every `stride`-th of one window, in the middle or by `rng`), "fps" (`rate` per second of time,
+        at most `num_frames`).
         """
-        if rng is not None:
-            return self.frames(sampling.jittered(len(self), num_frames, rng), size=size)
-        choose = pick_from(sampling.FRAME_POLICIES, policy, "frame policy")
-        return self.frames(choose(len(self), num_frames), size=size)
+        return self.frames(self._choose(num_frames, policy, stride, rate, rng), size=size)
+
+    def _choose(
+        self, count: int, policy: str, stride: int, rate: float | None, rng: np.random.Generator | None
+    ) -> Sequence[int]:
+        if policy == "random":
+            if rng is None:
+                raise UsageError("the frame policy `random` needs a generator", "rng=numpy.random.default_rng(0)")
+            return sampling.jittered(len(self), count, rng)
+        if policy == "dense":
+            dense = sampling.dense(len(self), count, stride)
+            return dense if rng is None else sampling.dense_random(len(self), count, stride, rng)
+        if policy == "fps":
+            if rate is None or rate <= 0:
+                raise UsageError(f"the frame policy `fps` needs a positive rate, got {rate}", "rate=2.0")
+            period = 1 / (Fraction(rate) * self.time_base)
+            last_step = int(np.diff(self.ticks)[-1:].sum()) or 1
+            first, end = int(self.ticks[0]), int(self.ticks[-1]) + last_step
+            moments = [first + int((i + Fraction(1, 2)) * period) for i in range(count)]
+            return list(self._index.on_screen(np.array([tick for tick in moments if tick < end] or [first])))
+        return pick_from(sampling.FRAME_POLICIES, policy, "frame policy")(len(self), count)
 
     def pictures(self, start: int | None = None, stop: int | None = None) -> Iterator[Picture]:
         """Every frame that decodes with start <= tick < stop, in presentation order, without colour conversion.
@@ -204,8 +225,9 @@ class Video:
     def _index(self) -> Index:
         if self._known_index is None:
             index = self._header_index()
-            self._known_index = self._full_index() if index is None else index
-            self._check_index(self._known_index)
+            index = self._full_index() if index is None else index
+            self._check_index(index)
+            self._known_index = index
         return self._known_index
 
     def _header_index(self) -> Index | None:

@@ -57,7 +57,7 @@ def histogram_chart(figure: Figure, bars: Histogram) -> Markup:
     if bars.count:
         drawn.append(_median(axes, bars.median, unit))
     drawn += [_threshold(axes, threshold, unit) for threshold in figure.thresholds]
-    drawn.append(_text(WIDTH - RIGHT, HEIGHT - 6, unit or "score", anchor="end", class_="axis"))
+    drawn.append(_text(WIDTH - RIGHT, HEIGHT - 6, unit or figure.title.axis, anchor="end", class_="axis"))
     drawn.append(_text(LEFT - 6, TOP - 11, figure.subject, anchor="end", class_="axis"))
     return _svg(WIDTH, HEIGHT, _described(figure, bars), drawn)
 

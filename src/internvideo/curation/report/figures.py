@@ -31,11 +31,12 @@ _NOT_SCORES = (
 
 @dataclass(frozen=True, slots=True)
 class Title:
-    """How a number is told: its name, its unit ("" for a plain number), and what it says."""
+    """How a number is told: its name, its unit ("" for a plain number), what it says, and what stands at its axis."""
 
     name: str
     unit: str = ""
     meaning: str = ""
+    axis: str = "value"  # where there is no unit
 
 
 @dataclass(frozen=True)
@@ -54,44 +55,48 @@ class Figure:
     whole: bool = False  # whole numbers only
 
 
-TITLES = {
-    "seconds": Title("Clip length", "s", "From a clip's first frame to the end of its last."),
-    "words": Title(
-        "Words per caption",
-        "words",
-        "Of the caption that stands for a clip. In scripts without spaces each letter counts as a word.",
-    ),
-    "video_seconds": Title("Source length", "s", "How long the films are that the clips come from."),
-    "short_side": Title("Resolution", "px", "The shorter side of the picture, after rotation."),
+def _share(name: str, meaning: str) -> Title:
+    return Title(name, "", f"Share of {meaning}", "share, 0 to 1")
+
+
+LENGTH_TITLE = Title("Clip length", "s", "From a clip's first frame to the end of its last.")
+WORDS_TITLE = Title(
+    "Words per caption",
+    "words",
+    "Of the caption that stands for a clip. In scripts without spaces each letter counts as a word.",
+)
+SOURCE_TITLE = Title("Source length", "s", "How long the films are that the clips come from.")
+SIZE_TITLE = Title("Resolution", "px", "The shorter side of the picture, after rotation.")
+SCORES = {  # in the order in which they are shown
     "motion_flow_mean": Title("Motion", "heights/s", "Mean speed of what moves, in picture heights per second."),
-    "stillness_still_share": Title("Still share", "", "Share of the clip's time in which nothing moves."),
-    "exposure_luma_mean": Title("Brightness", "", "Mean luma, 0 black to 255 white."),
+    "stillness_still_share": _share("Still share", "the clip's time in which nothing moves."),
+    "exposure_luma_mean": Title("Brightness", "", "Mean luma, 0 black to 255 white.", "luma"),
     "sharpness_median": Title("Sharpness", "", "0 blurred to 1 sharp, judged at 256 pixels."),
-    "exposure_dark_share": Title("Dark pixels", "", "Share of pixels that are nearly black."),
-    "exposure_bright_share": Title("Bright pixels", "", "Share of pixels that are nearly white."),
-    "exposure_bad_frames": Title("Badly exposed frames", "", "Share of frames with too many black or white pixels."),
+    "exposure_dark_share": _share("Dark pixels", "pixels that are nearly black."),
+    "exposure_bright_share": _share("Bright pixels", "pixels that are nearly white."),
+    "exposure_bad_frames": _share("Badly exposed frames", "frames with too many black or white pixels."),
     "colour_colourfulness": Title("Colourfulness", "", "0 without colour; 15 slight, 33 moderate, 59 much."),
-    "colour_grey_share": Title("Grey pixels", "", "Share of pixels without colour."),
-    "colour_flat_frames": Title("Flat frames", "", "Share of frames of nearly one colour."),
+    "colour_grey_share": _share("Grey pixels", "pixels without colour."),
+    "colour_flat_frames": _share("Flat frames", "frames of nearly one colour."),
     "motion_flow_p90": Title("Fast motion", "heights/s", "Speed that a tenth of the picture exceeds."),
-    "motion_camera_share": Title("Camera motion", "", "Share of the motion that moving the camera explains."),
+    "motion_camera_share": _share("Camera motion", "the motion that moving the camera explains."),
     "motion_difference_mean": Title("Change", "levels", "How much frames differ, in grey levels per 1/30 s."),
     "motion_difference_max": Title(
         "Largest change", "levels", "Between two frames; flashes and missed cuts show here."
     ),
     "stillness_longest_still_seconds": Title("Longest still", "s", "The longest stretch in which nothing moves."),
     "sharpness_low": Title("Sharpness, worst tenth", "", "Passing blur shows here."),
-    "bars_top_bottom": Title("Letterbox", "", "Share of the height that black bars cover."),
-    "bars_left_right": Title("Pillarbox", "", "Share of the width that black bars cover."),
+    "bars_top_bottom": _share("Letterbox", "the height that black bars cover."),
+    "bars_left_right": _share("Pillarbox", "the width that black bars cover."),
     "duplicates_similarity": Title("Likeness of doubles", "", "Of clips that have a better double, to that one."),
-    "duplicates_matched": Title("Shown by a double", "", "Share of a clip that its better double shows too."),
+    "duplicates_matched": _share("Shown by a double", "a clip that its better double shows too."),
 }
 
 
 def figures(data: ReportData) -> list[Figure]:
     """Length, caption words, resolution and source length; then scores: those with a threshold before the others."""
     asked = _by_column(data)
-    length = Figure(LENGTH, TITLES[LENGTH], data.seconds, data.kept, thresholds=asked.get(LENGTH, ()))
+    length = Figure(LENGTH, LENGTH_TITLE, data.seconds, data.kept, thresholds=asked.get(LENGTH, ()))
     scores = [
         Figure(
             name,
@@ -115,7 +120,7 @@ def score_columns(data: ReportData) -> list[str]:
     No keys, ids or ticks, no facts of videos and texts, and none that always has the same value unless a rule reads it.
     """
     ruled = {threshold.column for threshold in data.thresholds}
-    known = list(TITLES)
+    known = list(SCORES)
     found = []
     for column in data.clips.schema:
         numeric = pa.types.is_floating(column.type) or pa.types.is_integer(column.type)
@@ -131,8 +136,8 @@ def score_columns(data: ReportData) -> list[str]:
 
 def title_of(column: str, data: ReportData) -> Title:
     """The title of a column: known ones, those that the data brings, else its name with spaces."""
-    if column in TITLES:
-        return TITLES[column]
+    if column in SCORES or column == LENGTH:
+        return SCORES.get(column, LENGTH_TITLE)
     return Title(data.titles.get(column, column.replace("_", " ").capitalize()))
 
 
@@ -150,7 +155,7 @@ def _whole(data: ReportData, column: str) -> bool:
 def _words(data: ReportData) -> Figure:
     best, words = data.best_captions, data.caption_words
     counts = [float(words[best[name]]) if name in best else math.nan for name in data.names]
-    return Figure("words", TITLES["words"], np.array(counts, np.float64), data.kept, whole=True)
+    return Figure("words", WORDS_TITLE, np.array(counts, np.float64), data.kept, whole=True)
 
 
 def _of_videos(data: ReportData) -> list[Figure]:
@@ -167,15 +172,13 @@ def _of_videos(data: ReportData) -> list[Figure]:
         lengths = np.asarray(pc.cast(videos["seconds"], pa.float64()).to_numpy(), np.float64)
         known = lengths[np.isfinite(lengths)]
         unit, scale = ("min", 60.0) if len(known) and np.median(known) >= LONG_FILM else ("s", 1.0)
-        made.append(
-            Figure("video_seconds", replace(TITLES["video_seconds"], unit=unit), lengths / scale, of_kept, "videos")
-        )
+        made.append(Figure("video_seconds", replace(SOURCE_TITLE, unit=unit), lengths / scale, of_kept, "videos"))
     if {"width", "height"} <= {*videos.column_names}:
         short = pc.cast(pc.min_element_wise(videos["width"], videos["height"]), pa.float64())
         made.append(
             Figure(
                 "short_side",
-                TITLES["short_side"],
+                SIZE_TITLE,
                 np.asarray(short.to_numpy(), np.float64),
                 of_kept,
                 "videos",

@@ -69,7 +69,7 @@ def choose(data: ReportData) -> Choice:
     return Choice(
         kept=spread(sources, np.flatnonzero(data.kept), MOST_KEPT),
         dropped={rule: spread(sources, np.array(rows, np.int64), each) for rule, rows in by_rule.items() if rows},
-        borders=[border for border in borders if len(border.failing) or len(border.passing)][:MOST_THRESHOLDS],
+        borders=[border for border in borders if len(border.failing) and len(border.passing)][:MOST_THRESHOLDS],
         groups=[sorted(group, key=lambda member: not member.keeper)[:MOST_MEMBERS] for group in groups],
         captioned=_captioned(data),
     )
@@ -120,26 +120,35 @@ def dropped_clips(data: ReportData, choice: Choice, cards: Cards) -> Markup | No
 
 
 def borderline(data: ReportData, choice: Choice, cards: Cards) -> Markup | None:
-    """The clips on either side of each threshold."""
-    if not choice.borders:
+    """The clips on either side of each threshold that has clips on both."""
+    if not data.thresholds:
         return None
     parts: list[Child] = []
     for border in choice.borders:
         threshold, title = border.threshold, title_of(border.threshold.column, data)
-        asked = f"{threshold.words} {number(threshold.value, title.unit)}"
         values = data.numbers(threshold.column)
         sides = [("drop", "fails", border.failing), ("keep", "passes", border.passing)]
         shown = []
         for class_, word, rows in sides if threshold.keeps_above else reversed(sides):
             notes = [element("p", number(float(values[row]), title.unit), class_=f"value {class_}") for row in rows]
             small = [cards.card(int(row), note, small=True) for row, note in zip(rows, notes, strict=True)]
-            empty = element("p", "no clip on this side", class_="note")
-            content = strip(small, f"{title.name}: {word} this rule") if small else empty
-            shown.append(element("div", element("p", word, class_=f"side {class_}"), content))
-        heading = element("h3", title.name, element("span", asked, class_="aside"))
+            cards_shown = strip(small, f"{title.name}: {word} this rule")
+            shown.append(element("div", element("p", word, class_=f"side {class_}"), cards_shown))
+        heading = element("h3", title.name, element("span", _asked(threshold, data, named=False), class_="aside"))
         parts += [heading, element("div", shown, class_="border")]
+    divided = {id(border.threshold) for border in choice.borders}
+    others = [_asked(threshold, data) for threshold in data.thresholds if id(threshold) not in divided]
+    if others:
+        said = f"Not shown, as all clips with a value are on one side, or for lack of room: {'; '.join(others)}."
+        parts.append(element("p", said, class_="note"))
     lead = "The clips nearest to each threshold, by value. Where both sides look alike, the threshold decides little."
     return section("borderline", "At the thresholds", lead, parts)
+
+
+def _asked(threshold: Threshold, data: ReportData, *, named: bool = True) -> str:
+    title = title_of(threshold.column, data)
+    asked = f"{threshold.words} {number(threshold.value, title.unit)}"
+    return f"{title.name.lower()} {asked}" if named else asked
 
 
 def duplicates(data: ReportData, choice: Choice, cards: Cards) -> Markup:

@@ -10,6 +10,7 @@ from typing import TypeAlias, Union
 
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff]")
 _DIRECTIONS = re.compile("[\u202a-\u202e\u2066-\u2069]")  # could turn the text around them the other way
+_CODE = re.compile("`([^`]+)`")
 _EMPTY = frozenset(["meta", "img", "br", "rect", "line", "path", "circle", "col"])
 
 
@@ -60,6 +61,16 @@ def join(children: Iterable[Child]) -> Markup:
         else:
             parts.append(join(child))
     return Markup("".join(parts))
+
+
+def prose(text: str) -> Markup:
+    """Text in which what stands between back quotes is code, as in messages of errors.
+
+    >>> prose("`a < b` is odd")
+    '<code>a &lt; b</code> is odd'
+    """
+    parts = _CODE.split(text)
+    return join(element("code", part) if place % 2 else part for place, part in enumerate(parts))
 
 
 def escape(text: str) -> str:
