@@ -16,9 +16,9 @@ from pathlib import Path
 from statistics import median
 
 import numpy as np
-from pairing import circumstances
 
 from internvideo.video.render import write_video
+from pairing import circumstances
 
 OUT = Path(__file__).parent / "out"
 

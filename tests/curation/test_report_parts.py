@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from internvideo.curation.report.data import Threshold
 from internvideo.curation.report.histogram import MOST_BARS, axis_ticks, histogram, round_step, shares
-from internvideo.curation.report.markup import Markup, element, escape, join
+from internvideo.curation.report.markup import Markup, element, escape, join, prose
 from internvideo.curation.report.samples import around, spread
 from internvideo.curation.report.wording import clock, count, duration, file_name, many, number, share, shortened
 
@@ -116,6 +116,11 @@ def test_text_never_becomes_markup(text):
 
 def test_names_that_do_not_print_are_shown_as_codes():
     assert escape("caf\udce9 \x00 \u202egnp.exe") == r"caf\xdce9 \x00 \u202egnp.exe"
+
+
+def test_back_quotes_make_code_only_in_pairs():
+    assert prose("see `a`, not `<b>`") == "see <code>a</code>, not <code>&lt;b&gt;</code>"
+    assert prose("it`s <x>") == "it`s &lt;x&gt;"
 
 
 def test_markup_is_joined_as_it_is_and_text_is_escaped():

@@ -1,5 +1,6 @@
 """The main job through the real command line: from a folder of films, good and bad, to exports and a report."""
 
+import itertools
 import json
 import os
 import shutil
@@ -28,7 +29,7 @@ def test_the_summary_counts_what_the_world_is_known_to_hold(films, curated):
     assert summary["kept"] > 0 and summary["captions"] > 0 and summary["duplicate_groups"] > 0
     steps = summary["funnel"]
     assert steps[0]["in"] == summary["clips"] and steps[-1]["kept"] == summary["kept"]
-    assert all(before["kept"] == after["in"] for before, after in zip(steps, steps[1:], strict=False))
+    assert all(before["kept"] == after["in"] for before, after in itertools.pairwise(steps))
 
 
 def test_the_cost_is_told_before_and_the_rate_after(curated):
@@ -90,7 +91,12 @@ def test_a_typo_in_the_recipe_names_the_nearest_key(films, tmp_path):
 
 @pytest.mark.parametrize(
     ("words", "code"),
-    [(["curat"], 2), (["curate"], 2), (["curate", "/nowhere/at/all", "--out", "x"], 2), (["dataset", "status", "."], 3)],
+    [
+        (["curat"], 2),
+        (["curate"], 2),
+        (["curate", "/nowhere/at/all", "--out", "x"], 2),
+        (["dataset", "status", "."], 3),
+    ],
 )
 def test_wrong_words_get_a_hint_and_their_exit_code(words, code, tmp_path):
     done = run_cli(*words, check=code, cwd=tmp_path)

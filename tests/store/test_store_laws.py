@@ -100,14 +100,16 @@ def test_kills_at_any_step_leave_a_clean_dataset_and_the_same_bytes_in_the_end(s
         assert results(folder) == expected
 
 
-def test_every_single_step_of_a_run_may_be_the_last_one(tmp_path):
+@pytest.mark.parametrize("stride", [4, pytest.param(1, marks=pytest.mark.slow)])
+def test_every_single_step_of_a_run_may_be_the_last_one(tmp_path, stride):
+    """Every fourth step in the quick tests, each of them in the slow ones."""
     small = {"videos": 3, "batch": 3, "flush_every": 2}
     run(tmp_path / "straight", random.Random(0), **small)
     expected = results(tmp_path / "straight")
     with steps() as counter:
         run(tmp_path / "counted", random.Random(0), **small)
     assert len(counter.names) > 80
-    for stop_at in range(len(counter.names)):
+    for stop_at in range(0, len(counter.names), stride):
         folder = tmp_path / str(stop_at)
         with pytest.raises(Crash), steps(stop_at):
             run(folder, random.Random(0), **small)

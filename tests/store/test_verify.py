@@ -313,7 +313,7 @@ def test_repair_keeps_what_is_pending(dataset, sound):
         assert writer.due(video_id(3), SHOTS, "input 3")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=12, deadline=None)
 @given(st.data())
 def test_any_flipped_bit_in_any_shard_is_found_and_mended(sound, tmp_path_factory, data):
     folder = tmp_path_factory.mktemp("flip") / "dataset"

@@ -357,14 +357,17 @@ def test_two_writers_in_one_process_are_one_too_many(dataset):
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_killed_writers_lose_nothing_and_the_last_run_has_the_bytes_of_a_straight_one(tmp_path):
+@pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.slow)])
+def test_killed_writers_lose_nothing_and_the_last_run_has_the_bytes_of_a_straight_one(tmp_path, kills):
     """Real kills. The seeds are fixed, the instants are not: whatever they are, the law holds."""
     import test_store_laws
 
     test_store_laws.run(tmp_path / "straight", random.Random(0), videos=40, batch=3)
     order = random.Random(7)
     folder = tmp_path / "killed"
-    for attempt in range(6):
+    for attempt in range(kills):
+        if attempt % 10 == 0:  # by then all is done: begin anew
+            folder = tmp_path / f"killed {attempt}"
         command = [sys.executable, "-c", script(), str(folder), str(attempt)]
         child = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         assert child.stdout.readline() == "ready\n"
@@ -373,9 +376,10 @@ def test_killed_writers_lose_nothing_and_the_last_run_has_the_bytes_of_a_straigh
         child.wait()
         if Dataset.exists(folder):
             assert Dataset(folder).verify() == []
-    test_store_laws.run(folder, random.Random(1), videos=40)
-    assert Dataset(folder).verify() == []
-    assert bytes_under(folder / "values") == bytes_under(tmp_path / "straight" / "values")
+    for folder in sorted(tmp_path.glob("killed *")):
+        test_store_laws.run(folder, random.Random(1), videos=40)
+        assert Dataset(folder).verify() == []
+        assert bytes_under(folder / "values") == bytes_under(tmp_path / "straight" / "values")
 
 
 def test_names_and_reprs_are_friendly(dataset, writer):

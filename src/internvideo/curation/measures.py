@@ -12,8 +12,8 @@ from internvideo.curation.measure import Measure, Numbers
 from internvideo.curation.operator import Series
 from internvideo.curation.score_measures import SCORE_MEASURES
 from internvideo.errors import pick
-from internvideo.ops import pixels
 from internvideo.ops.hashing import frame_hash
+from internvideo.video import pixels
 from internvideo.video.picture import Picture
 
 __all__ = ["MEASURES", "DensePass", "Measure", "concatenate", "series_from_bytes", "series_to_bytes"]

@@ -82,11 +82,16 @@ class Subject:
 class Operator(Protocol):
     """Video and clip operators."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
+
     version: ClassVar[int]
     grain: ClassVar[Grain]
     needs: ClassVar[tuple[str, ...]]  # operators whose rows of the same video it reads; "clips" for all spans
-    frames: ClassVar[FrameRequest]
+
+    @property
+    def frames(self) -> FrameRequest: ...
+
     columns: ClassVar[pa.Schema]  # beside the key columns
 
     def process(self, subject: Subject) -> pa.Table:
@@ -98,7 +103,9 @@ class Operator(Protocol):
 class DatasetOperator(Protocol):
     """Sees the rows of all videos, once, after the last one: groups, clusters, ranks. `grain`: of its rows' keys."""
 
-    name: str
+    @property
+    def name(self) -> str: ...
+
     version: ClassVar[int]
     grain: ClassVar[Grain]
     needs: ClassVar[tuple[str, ...]]

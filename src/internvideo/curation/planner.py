@@ -4,8 +4,7 @@ Pure functions on names and states: no files, no processes. All due operators of
 frame requests are met by one decode pass.
 """
 
-import dataclasses
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from importlib.metadata import version as installed_version
 from typing import Any
 
@@ -13,9 +12,9 @@ import pyarrow as pa
 
 from internvideo.config import plain
 from internvideo.curation.measures import MEASURES
-from internvideo.curation.operator import CLIP_KEY, VIDEO_KEY, DatasetOperator, Operator
+from internvideo.curation.operator import DatasetOperator, Operator
 from internvideo.errors import UsageError, nearest
-from internvideo.store.values import OperatorSpec
+from internvideo.store.values import CLIP_KEY, VIDEO_KEY, OperatorSpec
 
 ROOTS = frozenset({"side"})  # what an operator may need that no operator gives: the sidecar files
 
@@ -100,23 +99,3 @@ def spec_of(operator: Operator | DatasetOperator) -> OperatorSpec:
     schema = pa.schema([*key, *operator.columns])
     grain = "dataset" if isinstance(operator, DatasetOperator) else operator.grain
     return OperatorSpec(operator.name, operator.version, grain, parameters, schema, is_segmenter(operator))
-
-
-def measures_of(operators: Iterable[Operator], due: Collection[str]) -> tuple[str, ...]:
-    """The union of the measures that the due operators want: what the one dense pass has to count."""
-    return tuple(sorted({m for operator in operators if operator.name in due for m in operator.frames.measures}))
-
-
-def check_parameters(operators: Iterable[Operator | DatasetOperator]) -> None:
-    """Raises UsageError for an operator whose class is no frozen dataclass or that asks for an unknown measure."""
-    for operator in operators:
-        parameters = getattr(type(operator), "__dataclass_params__", None)
-        if not dataclasses.is_dataclass(operator) or parameters is None or not parameters.frozen:
-            raise UsageError(
-                f"operator `{operator.name}` is no frozen dataclass", "decorate it with @dataclass(frozen=True)"
-            )
-        for measure in getattr(getattr(operator, "frames", None), "measures", ()):
-            if measure not in MEASURES:
-                raise UsageError(
-                    f"operator `{operator.name}` asks for the measure `{measure}`", nearest(measure, MEASURES)
-                )

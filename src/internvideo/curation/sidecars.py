@@ -106,7 +106,11 @@ def read_side(side: Mapping[str, bytes]) -> SideReading:
             rows, problems = read_rows(data, suffix)
             texts, more = texts_of(rows, suffix, language=language)
             found = texts, problems + more
-            stated += [_notes_of(row, tidy(str(row.get(LIST, suffix)))) for _, row in rows if any(row.get(key) for key in METADATA)]
+            stated += [
+                _notes_of(row, tidy(str(row.get(LIST, suffix))))
+                for _, row in rows
+                if any(row.get(key) for key in METADATA)
+            ]
         elif kind == "text":
             text, problems = decode_text(data, suffix)
             found = ([SideText(words, None, None, "video", suffix)] if (words := tidy(text)) else [], problems)

@@ -47,8 +47,8 @@ def parse_subtitles(
     lines = text.split("\n")
     webvtt = lines[0].lstrip().startswith("WEBVTT")
     if webvtt:
-        header = dict(match.groups() for line in _until_blank(lines) if (match := _HEADER.match(line)))
-        kinds = {name.lower(): value for name, value in header.items()}
+        header = (match for line in _until_blank(lines) if (match := _HEADER.match(line)))
+        kinds: dict[str, str] = {match[1].lower(): match[2] for match in header}
         language = language or tidy(kinds.get("language", ""))
         scale = "clip" if kinds.get("kind", "").lower() == "descriptions" else scale
     cues = _cues(lines, webvtt, file, problems)

@@ -17,9 +17,10 @@ import numpy as np
 import pyarrow as pa
 
 from internvideo.curation.measures import DensePass, concatenate, series_from_bytes, series_to_bytes
-from internvideo.curation.operator import CLIP_KEY, Operator, Series, Subject
+from internvideo.curation.operator import Operator, Series, Subject
 from internvideo.errors import ChangedVideo, MissingVideo, NoFrames, UnreadableVideo, VideoError
 from internvideo.ops.packets import packet_digest
+from internvideo.store.values import CLIP_KEY
 from internvideo.video.decode import StreamDecoder
 from internvideo.video.limits import DEFAULT_LIMITS
 from internvideo.video.opening import display_name, missing_bytes
@@ -251,7 +252,7 @@ class _Work:
     def _measure(self, video: Video, facts: dict[str, Any]) -> Mapping[str, Series]:
         """The one dense pass, or its pieces joined. Notes in `facts` how many frames were promised and came."""
         if self._task.pieces:
-            series = concatenate([series_from_bytes(piece) for piece in self._task.pieces])
+            series: Mapping[str, Series] = concatenate([series_from_bytes(piece) for piece in self._task.pieces])
         else:
             series = self._look(video, DensePass(self._measures), None, None)
         if "clock" in series and not len(series["clock"].ticks):

@@ -2,6 +2,7 @@
 
 import json
 import os
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -127,11 +128,15 @@ def report(folder: Folder, *, view: str | None = None, out: Folder | None = None
 def export(folder: Folder, form: str, out: Folder, *, view: str | None = None) -> dict[str, Any]:
     """Write a view in one of `FORMATS`; what was written and what was left out."""
     from internvideo.curation.export.clips import export_clips
-    from internvideo.curation.export.data import from_dataset
+    from internvideo.curation.export.data import ExportSummary, from_dataset
     from internvideo.curation.export.internvid import export_internvid
     from internvideo.curation.export.webdataset import export_webdataset
 
-    exporters = {"internvid": export_internvid, "webdataset": export_webdataset, "clips": export_clips}
+    exporters: dict[str, Callable[..., ExportSummary]] = {
+        "internvid": export_internvid,
+        "webdataset": export_webdataset,
+        "clips": export_clips,
+    }
     chosen = pick(exporters, form, "export format")
     dataset = Dataset(Path(folder))
     name = view or main_view(dataset)

@@ -8,7 +8,7 @@ import numpy as np
 from av.video.plane import VideoPlane
 from av.video.reformatter import Interpolation, VideoReformatter
 
-from internvideo.ops import pixels
+from internvideo.video import pixels
 from internvideo.video.colour import orientation, to_rgb
 
 _PLANAR = frozenset({"yuv420p", "yuvj420p"})

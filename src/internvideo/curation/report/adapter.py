@@ -27,6 +27,7 @@ from internvideo.store.dataset import Dataset
 
 KEY = ("video", "stream", "start", "end")
 FILE = "report.html"
+VERSIONS = Facts("Versions", [("internvideo", __version__), ("PyAV", version("av")), ("PyArrow", version("pyarrow"))])
 RATES = Path("runs", "rates.json")  # in a dataset: what its last run measured
 _RATE_TITLES = {
     "frames": ("Frames decoded", ""),
@@ -106,7 +107,8 @@ def report_data(dataset: Dataset, view: str | None, *, facts: Sequence[Facts] = 
         thresholds=thresholds,
         groups=_groups(table),
         recipe=dataset.manifest.recipe,
-        facts=[*facts, *_rates(dataset), _versions(dataset)],
+        operators=[(name, spec.key) for name, spec in dataset.operators().items() if name != "places"],
+        facts=[*facts, *_rates(dataset), VERSIONS],
     )
 
 
@@ -241,9 +243,3 @@ def _rates(dataset: Dataset) -> list[Facts]:
         return []
     note = "Measured by the last run that had something to decode, on the machine that it ran on."
     return [Facts("The run", rows, note)] if rows else []
-
-
-def _versions(dataset: Dataset) -> Facts:
-    rows = [("internvideo", __version__), ("PyAV", version("av")), ("PyArrow", version("pyarrow"))]
-    rows += [(name, spec.key) for name, spec in dataset.operators().items() if name != "places"]
-    return Facts("Versions", rows, "Of operators: version and fingerprint of all that their values depend on.")

@@ -110,6 +110,7 @@ class ReportData:
     thresholds: Sequence[Threshold] = ()
     groups: Sequence[Sequence[Member]] = ()
     recipe: str = ""
+    operators: Sequence[tuple[str, str]] = ()  # name, version and fingerprint
     facts: Sequence[Facts] = ()
     titles: dict[str, str] = field(default_factory=dict)  # of score columns that the report has no title for
 

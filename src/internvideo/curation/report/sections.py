@@ -13,7 +13,7 @@ from internvideo.curation.report.charts import FunnelRow, category_chart, funnel
 from internvideo.curation.report.data import Facts, ReportData
 from internvideo.curation.report.figures import Figure, figures
 from internvideo.curation.report.histogram import histogram, shares
-from internvideo.curation.report.markup import Child, Markup, element, join
+from internvideo.curation.report.markup import Child, Markup, element, join, prose
 from internvideo.curation.report.wording import NONE, count, duration, many, number, share, shortened
 
 MOST_FAILURES = 100
@@ -24,11 +24,11 @@ INTERNVID_SECONDS = ((0, 2, 4, 10, 20, np.inf), (0.36, 0.26, 0.23, 0.08, 0.07))
 INTERNVID_WORDS = ((0, 10, 20, 30, np.inf), (0.34, 0.55, 0.04, 0.07))
 
 
-def section(id_: str, title: str, lead: Child, *content: Child) -> Markup:
+def section(id_: str, title: str, lead: str, *content: Child) -> Markup:
     """A part of the page that its table of contents can lead to."""
     heading = element("h2", title, id=f"{id_}-title")
     return element(
-        "section", heading, element("p", lead, class_="lead"), content, id=id_, aria_labelledby=f"{id_}-title"
+        "section", heading, element("p", prose(lead), class_="lead"), content, id=id_, aria_labelledby=f"{id_}-title"
     )
 
 
@@ -254,8 +254,8 @@ def failures(data: ReportData) -> Markup:
         [
             element("bdi", shortened(failure.name, 160)),
             element("code", failure.kind),
-            shortened(failure.message, 300),
-            failure.advice or NONE,
+            prose(shortened(failure.message, 300)),
+            prose(failure.advice or NONE),
         ]
         for failure in data.failures[:MOST_FAILURES]
     ]
@@ -266,7 +266,7 @@ def failures(data: ReportData) -> Markup:
         " `internvideo dataset retry` tries a class again."
     )
     listed = table("Failures", ("File", "Class", "What happened", "What to do"), rows)
-    return section("failures", "Failures", lead, listed, element("p", note, class_="note") if note else None)
+    return section("failures", "Failures", lead, listed, element("p", prose(note), class_="note") if note else None)
 
 
 def captions(data: ReportData, examples: Child) -> Markup:
@@ -298,13 +298,16 @@ def captions(data: ReportData, examples: Child) -> Markup:
 def facts(data: ReportData) -> Markup:
     """How it was made: rates and costs, versions, and the recipe in full."""
     lists = [_fact_list(entry) for entry in data.facts if entry.rows]
-    recipe = None
+    folded = []
+    if data.operators:
+        rows: list[Sequence[Child]] = [[name, element("code", key)] for name, key in data.operators]
+        listed = table("Version and fingerprint of all that an operator's values depend on", ("Operator", "Key"), rows)
+        folded.append(element("details", element("summary", "The operators, with their versions"), listed))
     if data.recipe:
-        recipe = element(
-            "details", element("summary", "The recipe, in full"), element("pre", element("code", data.recipe))
-        )
+        recipe = element("pre", element("code", data.recipe), tabindex=0)
+        folded.append(element("details", element("summary", "The recipe, in full"), recipe))
     lead = "The same videos, recipe and versions give the same dataset. Changing a threshold computes nothing again."
-    return section("made", "How it was made", lead, element("div", lists, class_="facts"), recipe)
+    return section("made", "How it was made", lead, element("div", lists, class_="facts"), folded)
 
 
 def _fact_list(entry: Facts) -> Markup:

@@ -1,0 +1,125 @@
+"""For which rows of a table an expression that a person wrote is true.
+
+The expression is DuckDB's SQL for one value of one row. It can reach nothing but that row: no files, no other tables,
+no settings, no clock, no dice; so the same table always gets the same answer.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from internvideo.errors import UsageError, nearest
+
+if TYPE_CHECKING:
+    import duckdb
+
+_ROW = "row of the table"
+_COLUMN = re.compile(r'column (?:named )?"([^"]+)"|named "([^"]+)"', re.IGNORECASE)
+_LOCKED = {
+    "enable_external_access": "false",
+    "python_enable_replacements": "false",
+    "autoinstall_known_extensions": "false",
+    "autoload_known_extensions": "false",
+    "lock_configuration": "true",
+}
+_REFUSED_PARTS = {
+    "SUBQUERY": "asks a second question",
+    "WINDOW": "looks at other rows",
+    "STAR": "names all columns at once",
+}
+
+
+def true_rows(table: pa.Table, expression: str, what: str) -> tuple[np.ndarray, np.ndarray]:
+    """Where an expression over the columns of `table` is true, and where it is unknown (NULL): two (N,) bool arrays.
+
+    NaN in a column is unknown, as NULL is. what: names the expression in errors, such as "rule `long enough`".
+    Raises UsageError for what DuckDB does not understand, naming the nearest column; for anything that is not a yes or
+    no about one row; and for functions whose answer may change, such as `random()` and `now()`.
+    """
+    import duckdb  # here: loading it takes longer than most commands do
+
+    with duckdb.connect(config=_LOCKED) as engine:
+        try:
+            _check(engine, expression, what)
+            engine.register("clips", _with_nulls(table).append_column(_ROW, pa.array(np.arange(table.num_rows))))
+            answer = engine.sql(f'SELECT ({expression}) AS answer, "{_ROW}" FROM clips')
+            kind = str(answer.types[0])
+            if kind not in ("BOOLEAN", '"NULL"'):
+                hint = "compare it with something, such as `seconds >= 2`"
+                raise UsageError(f"{what}: `{expression}` is not yes or no but {kind}", hint)
+            found = answer.to_arrow_table().sort_by(_ROW)["answer"].cast(pa.bool_()).combine_chunks()
+        except duckdb.Error as error:
+            raise _explained(error, table.column_names, expression, what) from None
+    unknown: np.ndarray = found.is_null().to_numpy(zero_copy_only=False)
+    true: np.ndarray = pc.fill_null(found, False).to_numpy(zero_copy_only=False)
+    return true, unknown
+
+
+def _check(engine: "duckdb.DuckDBPyConnection", expression: str, what: str) -> None:
+    """Refuse all but one expression of functions that depend on their arguments alone."""
+    row = engine.execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression}\n)"]).fetchone()
+    parsed = json.loads(row[0] if row else "{}")
+    if parsed.get("error"):
+        raise UsageError(f"{what}: `{expression}`: {parsed['error_message']}", "write one expression, such as `a >= 2`")
+    statements = [statement["node"] for statement in parsed["statements"]]
+    alone = len(statements) == 1 and statements[0].get("from_table", {}).get("type") == "EMPTY"
+    if not alone or len(statements[0]["select_list"]) != 1:
+        raise UsageError(f"{what}: `{expression}` is not one expression", "write one, such as `a >= 2 AND b < 1`")
+    for part in _parts(statements[0]["select_list"]):
+        name = str(part.get("function_name", "")).lower()
+        reason = _REFUSED_PARTS.get(str(part.get("class"))) or _changing(engine).get(name)
+        if reason:
+            raise UsageError(f"{what}: `{expression}` {reason}", "a rule sees one clip; ranks compare clips")
+
+
+def _parts(tree: Any) -> Iterator[dict[str, Any]]:
+    """All nodes of a serialised statement."""
+    if isinstance(tree, dict):
+        yield tree
+        for part in tree.values():
+            yield from _parts(part)
+    elif isinstance(tree, list):
+        for part in tree:
+            yield from _parts(part)
+
+
+@lru_cache(maxsize=1)
+def _changing(engine: "duckdb.DuckDBPyConnection") -> dict[str, str]:
+    """Function -> why it is refused; macros count as what they call. The list is the same for every connection."""
+    query = "SELECT function_name, function_type, stability, macro_definition FROM duckdb_functions()"
+    rows = engine.execute(query).fetchall()
+    fixed = {name for name, kind, stability, _ in rows if kind == "scalar" and stability == "CONSISTENT"}
+    refused = {name: "can change from one run to the next" for name, kind, _, _ in rows if kind == "scalar"}
+    refused |= {name: "looks at other rows" for name, kind, _, _ in rows if kind in ("aggregate", "window")}
+    refused = {name: reason for name, reason in refused.items() if name not in fixed}
+    for name, kind, _, definition in rows:
+        called = set(re.findall(r"(\w+)\(", definition or "")) if kind == "macro" else set()
+        for other in sorted(called & set(refused)):
+            refused.setdefault(name, refused[other])
+    return refused
+
+
+def _with_nulls(table: pa.Table) -> pa.Table:
+    """NaN becomes null: DuckDB takes NaN for larger than any number, which would let it pass many a rule."""
+    for place, column in enumerate(table.schema):
+        if pa.types.is_floating(column.type):
+            values = table.column(place)
+            known = pc.if_else(pc.is_nan(values), pa.scalar(None, column.type), values)
+            table = table.set_column(place, column.name, known)
+    return table
+
+
+def _explained(error: Exception, columns: list[str], expression: str, what: str) -> UsageError:
+    """DuckDB's first sentence, and the nearest column where one was not found."""
+    sentence = str(error).splitlines()[0].partition(": ")[2] or str(error).splitlines()[0]
+    missing = _COLUMN.search(sentence)
+    name = (missing[1] or missing[2]) if missing else ""
+    if "not found" in sentence and name:
+        return UsageError(f"{what}: `{expression}`: there is no column `{name}`", nearest(name, columns))
+    return UsageError(f"{what}: `{expression}`: {sentence}", "write a DuckDB expression over the columns of the clips")
