@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 _ROW = "row of the table"
 _COLUMN = re.compile(r'column (?:named )?"([^"]+)"|named "([^"]+)"', re.IGNORECASE)
-_LOCKED = {
+_LOCKED: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "python_enable_replacements": "false",
     "autoinstall_known_extensions": "false",
@@ -48,7 +48,7 @@ def true_rows(table: pa.Table, expression: str, what: str) -> tuple[np.ndarray, 
         try:
             _check(engine, expression, what)
             engine.register("clips", _with_nulls(table).append_column(_ROW, pa.array(np.arange(table.num_rows))))
-            answer = engine.sql(f'SELECT ({expression}) AS answer, "{_ROW}" FROM clips')
+            answer = engine.sql(f'SELECT ({expression}\n) AS answer, "{_ROW}" FROM clips')
             kind = str(answer.types[0])
             if kind not in ("BOOLEAN", '"NULL"'):
                 hint = "compare it with something, such as `seconds >= 2`"
@@ -63,6 +63,10 @@ def true_rows(table: pa.Table, expression: str, what: str) -> tuple[np.ndarray, 
 
 def _check(engine: "duckdb.DuckDBPyConnection", expression: str, what: str) -> None:
     """Refuse all but one expression of functions that depend on their arguments alone."""
+    if not expression.strip():
+        raise UsageError(
+            f"{what} is empty", "write an expression over the columns of the clips, such as `seconds >= 2`"
+        )
     row = engine.execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression}\n)"]).fetchone()
     parsed = json.loads(row[0] if row else "{}")
     if parsed.get("error"):
@@ -73,7 +77,7 @@ def _check(engine: "duckdb.DuckDBPyConnection", expression: str, what: str) -> N
         raise UsageError(f"{what}: `{expression}` is not one expression", "write one, such as `a >= 2 AND b < 1`")
     for part in _parts(statements[0]["select_list"]):
         name = str(part.get("function_name", "")).lower()
-        reason = _REFUSED_PARTS.get(str(part.get("class"))) or _changing(engine).get(name)
+        reason = _REFUSED_PARTS.get(str(part.get("class"))) or _changing().get(name)
         if reason:
             raise UsageError(f"{what}: `{expression}` {reason}", "a rule sees one clip; ranks compare clips")
 
@@ -90,10 +94,13 @@ def _parts(tree: Any) -> Iterator[dict[str, Any]]:
 
 
 @lru_cache(maxsize=1)
-def _changing(engine: "duckdb.DuckDBPyConnection") -> dict[str, str]:
-    """Function -> why it is refused; macros count as what they call. The list is the same for every connection."""
-    query = "SELECT function_name, function_type, stability, macro_definition FROM duckdb_functions()"
-    rows = engine.execute(query).fetchall()
+def _changing() -> dict[str, str]:
+    """Function -> why it is refused; macros count as what they call."""
+    import duckdb
+
+    with duckdb.connect(config=_LOCKED) as engine:
+        query = "SELECT function_name, function_type, stability, macro_definition FROM duckdb_functions()"
+        rows = engine.execute(query).fetchall()
     fixed = {name for name, kind, stability, _ in rows if kind == "scalar" and stability == "CONSISTENT"}
     refused = {name: "can change from one run to the next" for name, kind, _, _ in rows if kind == "scalar"}
     refused |= {name: "looks at other rows" for name, kind, _, _ in rows if kind in ("aggregate", "window")}

@@ -1,16 +1,18 @@
 """Named subsets: rules, ranks, a cap per source and a sampler, applied to the joined table of clips.
 
-Order: rules one after the other, then ranks, then the cap, then the sampler. Every step is counted: the funnel.
+In this order: rules one after the other, then ranks, then the cap, then the sampler; each sees what the ones before
+kept. Every step is counted: the funnel. Computes no score and reads no file; the same table in any order, and in any
+split into shards, gives the same subset.
 """
 
 import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-import duckdb
 import numpy as np
 import pyarrow as pa
 
+from internvideo.curation.expressions import true_rows
 from internvideo.errors import UsageError, nearest
 
 KEY = ("video", "stream", "start", "end")
@@ -19,19 +21,28 @@ Step = tuple[str, int, int, int]  # rule, clips that came, kept, dropped because
 
 @dataclass(frozen=True)
 class Rule:
-    """Keep clips for which a DuckDB expression over the columns of the table is true. What is unknown (NULL) is dropped
-    and counted, unless `unknown` is "keep".
+    """Keep clips for which a DuckDB expression over the columns of the table is true, see `expressions`.
+
+    Where it is unknown (NULL or NaN) the clip is dropped and counted as such, unless `unknown` is "keep".
     """
 
     name: str
     keep: str
     unknown: Literal["drop", "keep"] = "drop"
 
+    def __post_init__(self) -> None:
+        if self.unknown not in ("drop", "keep"):
+            raise UsageError(f"rule `{self.name}`: unknown is `drop` or `keep`, not `{self.unknown}`")
+
 
 @dataclass(frozen=True)
 class Rank:
-    """Keep the best share by one column, within each source or over all. Equal values share the better rank, so ties at
-    the border stay in; NaN and NULL rank last. FLT of the InternVid paper is `keep_top=0.3` over all.
+    """Keep the clips of greatest value: those of which less than `keep_top` of their group are better.
+
+    The rank of a clip is that share: 0 for the best, under 1 for all. Equal values have equal ranks, so ties at the
+    border stay in, and whoever has the ranks can draw the border anew. Clips without a value (null, NaN) have no rank,
+    count for no other's, and are dropped as unknown. A group is a source, or all clips. InternVid's FLT is the top 0.3
+    of all by text-video match.
     """
 
     name: str
@@ -40,16 +51,21 @@ class Rank:
     keep_top: float = 0.3
 
     def __post_init__(self) -> None:
+        if self.within not in ("source", "all"):
+            raise UsageError(f"rank `{self.name}`: within is `source` or `all`, not `{self.within}`")
         if not 0 < self.keep_top <= 1:
-            raise ValueError(f"rank `{self.name}`: keep_top is a share in (0, 1], got {self.keep_top}")
+            raise UsageError(f"rank `{self.name}`: keep_top is a share, over 0 and up to 1, not {self.keep_top}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class ViewRecipe:
-    """How a named subset is chosen. per_source_cap: clips per source at most, the best by `cap_by` (else by hash).
+    """How a named subset is chosen.
 
-    sampler `div`: InternVid's draw, each clip with weight 1 / (clips of its video), without replacement; `uniform`: all
-    alike. size: how many are drawn, None for all.
+    per_source_cap: so many clips of a source at most, the greatest by the column `cap_by`, else, and between equals,
+    those that chance prefers. sampler: `div` is InternVid's draw, in which every video has the same mass: a clip is
+    drawn with weight 1 / (clips of its video that are left), without replacement; `uniform` draws all alike. Drawn are
+    `size` clips, or `per_video` times as many as there are videos left (InternVid: 10.6 M clips of 7.1 M videos, 1.5),
+    rounded down; all if there are fewer. seed: of chance, which depends on it and on the key of a clip alone.
     """
 
     name: str
@@ -60,142 +76,186 @@ class ViewRecipe:
     cap_by: str | None = None
     sampler: Literal["div", "uniform"] | None = None
     size: int | None = None
+    per_video: float | None = None
     seed: int = 42
 
     def __post_init__(self) -> None:
+        if self.sampler not in (None, "div", "uniform"):
+            raise UsageError(f"view `{self.name}`: the sampler is `div` or `uniform`, not `{self.sampler}`")
         if self.per_source_cap is not None and self.per_source_cap < 1:
-            raise ValueError(f"view `{self.name}`: per_source_cap must be at least 1, got {self.per_source_cap}")
-        if self.size is not None and (self.size < 0 or self.sampler is None):
-            raise ValueError(f"view `{self.name}`: a size of 0 or more needs a sampler (div or uniform)")
+            raise UsageError(f"view `{self.name}`: per_source_cap is at least 1, not {self.per_source_cap}")
+        if (self.sampler is None) != (self.size is None and self.per_video is None):
+            hint = "give a sampler (`div` or `uniform`) and size or per_video, or none of them"
+            raise UsageError(f"view `{self.name}`: a sampler and the number of clips it draws go together", hint)
+        if self.size is not None and self.per_video is not None:
+            raise UsageError(f"view `{self.name}`: both size and per_video say how many clips are drawn", "give one")
+        if min(self.size or 0, self.per_video or 0) < 0:
+            raise UsageError(f"view `{self.name}`: less than no clips cannot be drawn", "give a size of 0 or more")
+        names = [rule.name for rule in self.rules] + [rank.name for rank in self.ranks]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise UsageError(f"view `{self.name}`: two steps are called `{twice[0]}`", "give one of them another name")
 
 
 @dataclass(frozen=True)
 class Selection:
-    """ids: clip keys, sorted, with a column `<rank>_rank` per rank (share of clips that are better). funnel: the steps.
-
-    dropped_by: for every clip of the table the name of the step that dropped it, None for those that were kept.
+    """ids: keys of the chosen clips, sorted. funnel: the steps. ranks: ids and, for each `Rank`, `<name>_rank` and
+    `<name>_value`. dropped_by: for every row of the table the step that dropped it, None for those that were kept.
     """
 
     ids: pa.Table
     funnel: list[Step]
+    ranks: pa.Table
     dropped_by: list[str | None]
 
 
-def select(table: pa.Table, recipe: ViewRecipe) -> Selection:
-    """Choose clips. table: one row per clip with the columns `KEY`, `source` and whatever the rules name.
+def select(table: pa.Table, view: ViewRecipe) -> Selection:
+    """Choose clips. table: one row per clip with the columns `KEY`, the columns that the steps name, and `source`
+    where a step compares within sources; a null source is the video itself.
 
-    Raises UsageError for an expression that does not fit the table, naming the nearest column.
+    Raises UsageError for a column or expression that does not fit the table.
     """
-    alive = np.ones(table.num_rows, bool)
-    dropped: list[str | None] = [None] * table.num_rows
-    funnel: list[Step] = []
-
-    def step(name: str, keep: np.ndarray, unknown: np.ndarray | None = None) -> None:
-        lost = alive & ~keep
-        not_known = int((lost & unknown).sum()) if unknown is not None else 0
-        funnel.append((name, int(alive.sum()), int((alive & keep).sum()), not_known))
-        for row in np.flatnonzero(lost):
-            dropped[row] = name
-        alive[:] = alive & keep
-
-    for rule in recipe.rules:
-        verdict, unknown = _evaluate(table, rule)
-        step(rule.name, verdict | (unknown if rule.unknown == "keep" else False), unknown)
+    funnel = _Funnel(table.num_rows)
+    for rule in view.rules:
+        true, unknown = true_rows(table, rule.keep, f"rule `{rule.name}`")
+        funnel.step(rule.name, true | unknown if rule.unknown == "keep" else true, unknown)
     ranks: dict[str, np.ndarray] = {}
-    for rank in recipe.ranks:
-        ranks[f"{rank.name}_rank"] = better = _better(_numbers(table, rank.column), _groups(table, rank.within), alive)
-        step(rank.name, better < rank.keep_top)
-    if recipe.per_source_cap is not None:
-        step("per-source cap", _cap(table, recipe, alive) < recipe.per_source_cap)
-    if recipe.sampler is not None:
-        step(recipe.sampler, _draw(table, recipe, alive))
-    rows = np.flatnonzero(alive)
-    ids = table.select(list(KEY)).take(rows)
+    for rank in view.ranks:
+        values = numbers(table, rank.column, f"rank `{rank.name}`")
+        better = shares_better(values, _groups(table, rank.within), funnel.alive)
+        ranks |= {f"{rank.name}_rank": better, f"{rank.name}_value": values}
+        funnel.step(rank.name, better < rank.keep_top, np.isnan(values))
+    if view.per_source_cap is not None:
+        worth = numbers(table, view.cap_by, "cap_by") if view.cap_by is not None else np.zeros(table.num_rows)
+        places = places_within(worth, uniforms(table, view.seed), _groups(table, "source"), funnel.alive)
+        funnel.step("per-source cap", places < view.per_source_cap)
+    if view.sampler is not None:
+        funnel.step(view.sampler, draw(table, view, funnel.alive))
+    return _chosen(table, funnel, ranks)
+
+
+class _Funnel:
+    """Which rows are still in, and what each step did."""
+
+    def __init__(self, rows: int) -> None:
+        self.alive = np.ones(rows, bool)
+        self.steps: list[Step] = []
+        self.dropped_by = np.full(rows, None, object)
+
+    def step(self, name: str, keep: np.ndarray, unknown: np.ndarray | None = None) -> None:
+        lost = self.alive & ~keep
+        not_known = int((lost & unknown).sum()) if unknown is not None else 0
+        came, self.alive = int(self.alive.sum()), self.alive & keep
+        self.steps.append((name, came, int(self.alive.sum()), not_known))
+        self.dropped_by[lost] = name
+
+
+def _chosen(table: pa.Table, funnel: _Funnel, ranks: dict[str, np.ndarray]) -> Selection:
+    rows = np.flatnonzero(funnel.alive)
+    chosen = table.select(KEY).take(rows)
     for name, column in ranks.items():
-        ids = ids.append_column(name, pa.array(column[rows], pa.float64()))
-    return Selection(ids.sort_by([(name, "ascending") for name in KEY]), funnel, dropped)
+        chosen = chosen.append_column(name, pa.array(column[rows], pa.float64(), from_pandas=True))
+    chosen = chosen.sort_by([(name, "ascending") for name in KEY])
+    return Selection(chosen.select(KEY), funnel.steps, chosen, funnel.dropped_by.tolist())
 
 
-def _evaluate(table: pa.Table, rule: Rule) -> tuple[np.ndarray, np.ndarray]:
-    """(true, unknown) for every row. The engine can reach nothing but this table."""
-    with duckdb.connect(config={"enable_external_access": "false", "lock_configuration": "true"}) as engine:
-        engine.register("clips", table.append_column("_row", pa.array(np.arange(table.num_rows))))
-        try:
-            answer = engine.execute(f"SELECT CAST(({rule.keep}) AS BOOLEAN) FROM clips ORDER BY _row").fetchall()
-        except duckdb.Error as error:
-            words = str(error).splitlines()[0]
-            named = [part for part in words.replace('"', " ").split() if "_" in part or part.islower()]
-            close = next((hint for part in named if (hint := nearest(part, table.column_names)).startswith("did")), "")
-            problem = f"rule `{rule.name}`: `{rule.keep}`: {words}"
-            raise UsageError(problem, close or "write an expression over the columns of the clips") from None
-    values = [row[0] for row in answer]
-    return np.array([value is True for value in values], bool), np.array([value is None for value in values], bool)
-
-
-def _numbers(table: pa.Table, column: str) -> np.ndarray:
+def numbers(table: pa.Table, column: str, what: str) -> np.ndarray:
+    """(N,) float64, NaN where the value is not known. Raises UsageError for a column that is not there or no number."""
     if column not in table.column_names:
-        raise UsageError(f"no column `{column}` to rank by", nearest(column, table.column_names))
-    return np.asarray(table[column].cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+        raise UsageError(f"{what}: there is no column `{column}`", nearest(column, table.column_names))
+    kind = table.schema.field(column).type
+    if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
+        raise UsageError(f"{what}: the column `{column}` holds {kind}, not numbers")
+    values = table[column].cast(pa.int8()) if pa.types.is_boolean(kind) else table[column]
+    return np.asarray(values.cast(pa.float64(), safe=False).to_numpy(), np.float64)
+
+
+def shares_better(values: np.ndarray, groups: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    """(N,) float64: share of the living rows with a value in the group that have a greater one; NaN for all others.
+
+    values: (N,) float64; groups: (N,) int64; alive: (N,) bool.
+    """
+    shares = np.full(len(values), np.nan)
+    known = np.flatnonzero(alive & ~np.isnan(values))
+    order = known[np.lexsort([-values[known], groups[known]])]
+    new_group = np.r_[True, groups[order][1:] != groups[order][:-1]][: len(order)]
+    new_value = new_group | np.r_[True, values[order][1:] != values[order][:-1]][: len(order)]
+    starts = np.flatnonzero(new_group)
+    sizes = np.diff(np.r_[starts, len(order)])
+    first_equal = np.maximum.accumulate(np.where(new_value, np.arange(len(order)), 0))
+    shares[order] = (first_equal - np.repeat(starts, sizes)) / np.repeat(sizes, sizes)
+    return shares
+
+
+def places_within(worth: np.ndarray, chance: np.ndarray, groups: np.ndarray, alive: np.ndarray) -> np.ndarray:
+    """(N,) int64: 0 for the living row of greatest worth in its group, then 1, ...; equals go by chance, the smaller
+    first; NaN comes last, rows that do not live after all others."""
+    order = np.lexsort([chance, np.where(np.isnan(worth), np.inf, -worth), ~alive, groups])
+    starts = np.flatnonzero(np.r_[True, groups[order][1:] != groups[order][:-1]][: len(order)])
+    sizes = np.diff(np.r_[starts, len(order)])
+    places = np.empty(len(order), np.int64)
+    places[order] = np.arange(len(order)) - np.repeat(starts, sizes)
+    return places
+
+
+def draw(table: pa.Table, view: ViewRecipe, alive: np.ndarray) -> np.ndarray:
+    """(N,) bool: which living clips the sampler of a view draws.
+
+    An exponential race: with E ~ Exp(1) for every clip, the smallest E / weight win. This is drawing one after the
+    other without replacement, each time with probability weight / (sum of the weights that are left): Efraimidis and
+    Spirakis, "Weighted random sampling with a reservoir", 2006. It needs no order and no pass over all clips at once.
+    """
+    race, video = -np.log(uniforms(table, view.seed)), _codes(table["video"])
+    if view.sampler == "div":
+        race *= np.bincount(video[alive], minlength=int(video.max(initial=-1)) + 1)[video]
+    living = np.flatnonzero(alive)
+    size = view.size
+    if size is None:
+        size = int((view.per_video or 0.0) * len(np.unique(video[living])))
+    drawn = np.zeros(len(alive), bool)
+    drawn[living[np.argsort(race[living], kind="stable")[:size]]] = True
+    return drawn
+
+
+def uniforms(table: pa.Table, seed: int) -> np.ndarray:
+    """(N,) float64 in (0, 1): chance of every clip, from the seed and its key alone, the same on every machine.
+
+    A hash of seed and video (BLAKE2b), into which the other parts of the key are mixed with the finaliser of
+    SplitMix64 (Steele, Lea and Flood, 2014).
+    """
+    videos = table["video"].combine_chunks().dictionary_encode()
+    salt = seed.to_bytes(16, "little", signed=True)
+    digests = [
+        hashlib.blake2b(name.encode("utf-8", "surrogatepass"), digest_size=8, salt=salt).digest()
+        for name in videos.dictionary.to_pylist()
+    ]
+    state = np.frombuffer(b"".join(digests), "<u8").astype(np.uint64)[videos.indices.to_numpy()]
+    for name in KEY[1:]:
+        state = _mixed(state ^ _mixed(table[name].to_numpy().astype(np.int64).view(np.uint64)))
+    uniform: np.ndarray = ((state >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
+    return uniform
+
+
+def _mixed(state: np.ndarray) -> np.ndarray:
+    """One step of SplitMix64 from each state; (N,) uint64, overflow wanted."""
+    state = state + np.uint64(0x9E3779B97F4A7C15)
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    mixed: np.ndarray = state ^ (state >> np.uint64(31))
+    return mixed
 
 
 def _groups(table: pa.Table, within: str) -> np.ndarray:
     """(N,) int64: which rows are compared with each other."""
     if within == "all":
         return np.zeros(table.num_rows, np.int64)
-    return np.unique(np.array(table["source"].to_pylist(), dtype=object).astype(str), return_inverse=True)[1]
+    if within not in table.column_names:
+        raise UsageError(f"there is no column `{within}` to group clips by", nearest(within, table.column_names))
+    return _codes(pa.compute.coalesce(table[within], table["video"]))
 
 
-def _better(values: np.ndarray, groups: np.ndarray, alive: np.ndarray) -> np.ndarray:
-    """(N,) float64: share of the living rows of the same group that have a greater value; 1 for NaN and dead rows."""
-    shares = np.ones(len(values))
-    known = alive & ~np.isnan(values)
-    for group in np.unique(groups[alive]) if alive.any() else ():
-        rows = np.flatnonzero(known & (groups == group))
-        ordered = np.sort(values[rows])
-        greater = len(rows) - np.searchsorted(ordered, values[rows], side="right")
-        shares[rows] = greater / max(1, int((alive & (groups == group)).sum()))
-    return shares
-
-
-def uniforms(table: pa.Table, seed: int) -> np.ndarray:
-    """(N,) float64 in (0, 1): one number per clip, from a hash of seed and key, so that neither the order of rows nor
-    how they are sharded changes it.
-    """
-    keys = zip(*(table[name].to_pylist() for name in KEY), strict=True)
-    numbers = (hashlib.sha256(repr((seed, *key)).encode()).digest()[:8] for key in keys)
-    return np.array([(int.from_bytes(number, "big") + 0.5) / 2.0**64 for number in numbers], np.float64)
-
-
-def _cap(table: pa.Table, recipe: ViewRecipe, alive: np.ndarray) -> np.ndarray:
-    """(N,) int64: place of each living clip within its source, best first; dead ones come last."""
-    chance = uniforms(table, recipe.seed)
-    worth = _numbers(table, recipe.cap_by) if recipe.cap_by is not None else np.zeros(table.num_rows)
-    worth = np.where(np.isnan(worth), -np.inf, worth)
-    groups = _groups(table, "source")
-    order = np.lexsort((chance, -worth, ~alive, groups))
-    places = np.empty(table.num_rows, np.int64)
-    _, firsts, counts = np.unique(groups[order], return_index=True, return_counts=True)
-    places[order] = np.arange(table.num_rows) - np.repeat(firsts, counts)
-    return places
-
-
-def _draw(table: pa.Table, recipe: ViewRecipe, alive: np.ndarray) -> np.ndarray:
-    """(N,) bool: the clips drawn. Exponential race: E / w with E ~ Exp(1), the smallest `size` win; this is successive
-    sampling without replacement with probabilities w (Efraimidis and Spirakis 2006).
-    """
-    race = -np.log(uniforms(table, recipe.seed))
-    if recipe.sampler == "div":
-        _, video, counts = np.unique(
-            np.array(table["video"].to_pylist(), dtype=object).astype(str), return_inverse=True, return_counts=True
-        )
-        of_video = np.bincount(video[alive], minlength=len(counts))
-        race = race * of_video[video]
-    race = np.where(alive, race, np.inf)
-    drawn = np.zeros(table.num_rows, bool)
-    size = int(alive.sum()) if recipe.size is None else min(recipe.size, int(alive.sum()))
-    drawn[np.argsort(race, kind="stable")[:size]] = True
-    drawn &= alive
-    return drawn
+def _codes(column: pa.ChunkedArray) -> np.ndarray:
+    """(N,) int64: equal numbers for equal values."""
+    return np.asarray(column.combine_chunks().dictionary_encode().indices.to_numpy(), np.int64)
 
 
 LONG_ENOUGH = Rule("at least 2 s", "seconds >= 2")
@@ -211,9 +271,12 @@ DEFAULT_VIEWS: tuple[ViewRecipe, ...] = (
             Rule("not dark", "exposure_dark_share < 0.9"),
             Rule("not overexposed", "exposure_bright_share < 0.5"),
             Rule("moves", "stillness_still_share < 0.95"),
+            # Blur of two pixels at 256 on the longer side has 0.18; the softest of 55 real films has 0.56. Unknown
+            # means that there is nothing in the picture that could be sharp.
+            Rule("in focus", "sharpness_median >= 0.3", unknown="keep"),
             KEEPER,
         ),
     ),
-    ViewRecipe(name="div", rules=(LONG_ENOUGH, KEEPER), sampler="div"),
+    ViewRecipe(name="div", rules=(LONG_ENOUGH, KEEPER), sampler="div", per_video=1.5),
 )
-INTERNVID_VIEWS: tuple[ViewRecipe, ...] = (ViewRecipe(name="div", rules=(LONG_ENOUGH,), sampler="div"),)
+INTERNVID_VIEWS: tuple[ViewRecipe, ...] = (ViewRecipe(name="div", rules=(LONG_ENOUGH,), sampler="div", per_video=1.5),)

@@ -160,13 +160,13 @@ def duplicates(data: ReportData, choice: Choice, cards: Cards) -> Markup:
         whole = next(len(other) for other in data.groups if _same(other, group))
         heading = element("h3", f"Group {place}", element("span", f"{count(whole)} clips", class_="aside"))
         small = [cards.card(member.clip, _badge(member), small=True) for member in group]
-        parts += [heading, strip(small, f"Group {place}")]
+        parts.append(element("div", heading, strip(small, f"Group {place}")))
     members = sum(len(group) for group in data.groups)
     said = f"{many(len(data.groups), 'group')} with {count(members)} clips"
     more = f"; the {len(choice.groups)} largest are shown" if len(data.groups) > len(choice.groups) else ""
     kept = "Nothing is deleted: a view keeps the marked clip of each group; the percentages compare the others with it."
     lead = f"{said}{more}. {kept}"
-    return section("duplicates", "Near-duplicates", lead, parts)
+    return section("duplicates", "Near-duplicates", lead, element("div", parts, class_="groups"))
 
 
 def _same(group: Sequence[Member], shown: Sequence[Member]) -> bool:
