@@ -203,6 +203,36 @@ def test_packed_frames_are_all_found(tmp_path):
         assert {n: digest(f) for n, f in video._pick(video._index, [5, 20, 33])} == {n: whole[n] for n in (5, 20, 33)}
 
 
+@pytest.mark.parametrize(
+    ("film", "suffix"),
+    [
+        (x264("head.ts", "keyint=16:bframes=3:open-gop=1"), "ts"),
+        (x264("head.mkv", "keyint=16:bframes=3:open-gop=1"), "mkv"),
+        (x264("head.mp4", "keyint=16:bframes=3"), "mp4"),
+        (Film("mpeg2.ts", "mpeg2video", {"b": "400k"}, gop=12, b_frames=2), "ts"),
+        (
+            Film("open265.mp4", "libx265", {**X265, "x265-params": "keyint=16:bframes=4:open-gop=1:log-level=none"}),
+            "mp4",
+        ),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("left_out", [5, 15, 16, 24])
+def test_a_film_that_begins_in_the_middle_of_a_group_holds_what_decodes(film, suffix, left_out, tmp_path):
+    whole, part = make(film, tmp_path), tmp_path / f"part.{suffix}"
+    with av.open(str(whole)) as source, av.open(str(part), "w") as copy:
+        stream = copy.add_stream_from_template(source.streams.video[0])
+        for packet in [packet for packet in source.demux(video=0) if packet.size][left_out:]:
+            packet.stream = stream
+            copy.mux(packet)
+    plain = decode_all(part)
+    with open_video(part) as video:
+        assert video.ticks.tolist() == [tick for tick, _ in plain]
+        assert [digest(p.frame) for p in video.pictures()] == [same for _, same in plain]
+        for number in (0, 3, len(plain) - 1):
+            assert {n: digest(f) for n, f in video._pick(video._index, [number])} == {number: plain[number][1]}
+
+
 @given(st.data())
 def test_frames_in_disorder_come_out_ascending(data):
     numbers = data.draw(st.lists(st.integers(0, 80), unique=True))

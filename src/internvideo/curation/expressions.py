@@ -67,8 +67,8 @@ def _check(engine: "duckdb.DuckDBPyConnection", expression: str, what: str) -> N
         raise UsageError(
             f"{what} is empty", "write an expression over the columns of the clips, such as `seconds >= 2`"
         )
-    row = engine.execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression}\n)"]).fetchone()
-    parsed = json.loads(row[0] if row else "{}")
+    rows = engine.execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression}\n)"]).fetchall()
+    parsed = json.loads(rows[0][0] if rows else "{}")
     if parsed.get("error"):
         raise UsageError(f"{what}: `{expression}`: {parsed['error_message']}", "write one expression, such as `a >= 2`")
     statements = [statement["node"] for statement in parsed["statements"]]

@@ -64,8 +64,8 @@ class ViewRecipe:
     per_source_cap: so many clips of a source at most, the greatest by the column `cap_by`, else, and between equals,
     those that chance prefers. sampler: `div` is InternVid's draw, in which every video has the same mass: a clip is
     drawn with weight 1 / (clips of its video that are left), without replacement; `uniform` draws all alike. Drawn are
-    `size` clips, or `per_video` times as many as there are videos left (InternVid: 10.6 M clips of 7.1 M videos, 1.5),
-    rounded down; all if there are fewer. seed: of chance, which depends on it and on the key of a clip alone.
+    `size` clips, else `per_video` times as many as there are videos left (InternVid: 10.6 M clips of 7.1 M videos,
+    1.5), rounded down; all if there are fewer. seed: of chance, which depends on it and on the key of a clip alone.
     """
 
     name: str
@@ -87,8 +87,6 @@ class ViewRecipe:
         if (self.sampler is None) != (self.size is None and self.per_video is None):
             hint = "give a sampler (`div` or `uniform`) and size or per_video, or none of them"
             raise UsageError(f"view `{self.name}`: a sampler and the number of clips it draws go together", hint)
-        if self.size is not None and self.per_video is not None:
-            raise UsageError(f"view `{self.name}`: both size and per_video say how many clips are drawn", "give one")
         if min(self.size or 0, self.per_video or 0) < 0:
             raise UsageError(f"view `{self.name}`: less than no clips cannot be drawn", "give a size of 0 or more")
         names = [rule.name for rule in self.rules] + [rank.name for rank in self.ranks]

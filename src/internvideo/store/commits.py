@@ -58,7 +58,7 @@ def refresh_places(ledger: Ledger, operator: int, videos: Iterable[str], count: 
 
 def adopt(ledger: Ledger, operator: int, video: str, input: str, rows: int) -> None:
     """Mark as done, leaving the rows as they are."""
-    if video:
+    if video:  # not for a result over all videos
         ledger.write("INSERT OR IGNORE INTO videos VALUES (?)", (video,))
     ledger.write(
         "INSERT INTO status VALUES (?, ?, 'done', ?, ?, '', '', 0) ON CONFLICT (operator, video) DO UPDATE SET"

@@ -127,7 +127,8 @@ def begin(ledger: Ledger, video: str, source: str | None, licence: Licence | Non
 def vanish(ledger: Ledger, root: bytes, seen: Collection[bytes]) -> list[str]:
     """Note which files under `root` a whole scan no longer saw. Returns the videos whose places changed, sorted."""
     rows = ledger.ask("SELECT path, video FROM places WHERE root = ? AND root != x'' AND present = 1", (root,))
-    lost = [(path, str(video)) for path, video in rows if path not in seen]
+    still = frozenset(seen)
+    lost = [(path, str(video)) for path, video in rows if path not in still]
     for path, video in lost:
         if video:
             ledger.write("UPDATE places SET present = 0 WHERE root = ? AND path = ? AND video = ?", (root, path, video))

@@ -28,7 +28,7 @@ ROUNDS = 4  # mending one thing may bring another to light
 def verify(folder: Path, repair: bool = False) -> list[Problem]:
     """Everything that is wrong with a dataset; with `repair`, mended.
 
-    Waits for no writer: raises DatasetBusy while there is one. Raises StoreError for a folder that is no dataset.
+    Raises DatasetBusy while there is a writer, StoreError for a folder that is no dataset.
     """
     manifest.read(folder)
     try:

@@ -56,6 +56,29 @@ class Index:
         """Numbers of the frames on screen at `ticks`: the last ones that began, clamped to the first and the last."""
         return np.clip(np.searchsorted(self.ticks, ticks, side="right") - 1, 0, len(self.ticks) - 1)
 
+    @property
+    def head(self) -> int:
+        """How many frames come before the first key frame: of films cut out of others, not all of these decode."""
+        return int(self.starts[1]) if len(self.starts) > 1 and self.start_ticks[0] == NONE else 0
+
+    def with_head_of(self, numbers: Iterable[int]) -> "Index":
+        """The index with only these of the frames before the first key frame."""
+        if not self.head:
+            return self
+        kept = np.arange(len(self)) >= self.head
+        kept[list(numbers)] = True
+        gone = int((~kept).sum())
+        first = 0 if gone < self.head else 1  # without a head its start is not needed
+        return replace(
+            self,
+            ticks=self.ticks[kept],
+            positions=self.positions[kept],
+            starts=np.maximum(self.starts - gone, 0)[first:],
+            start_ticks=self.start_ticks[first:],
+            start_dts=self.start_dts[first:],
+            start_positions=self.start_positions[first:],
+        )
+
     def only_first_start(self) -> "Index":
         """The same frames, to be decoded from the beginning of the file."""
         return replace(
@@ -172,15 +195,16 @@ def from_frames(places: list[int | None], table: PacketTable, step: Fraction) ->
     positions = np.array(places, np.int64)
     ticks = table.pts[positions]
     if len(ticks) and ticks[0] != NONE and (np.diff(ticks) > 0).all():
-        return replace(with_starts(ticks, positions, table, exact=True), exact=True)
-    return replace(with_starts(made_up, positions, table, exact=True), exact=True, known_by="place")
+        return with_starts(ticks, positions, table, exact=True)
+    return replace(with_starts(made_up, positions, table, exact=True), known_by="place")
 
 
 def with_starts(ticks: np.ndarray, positions: np.ndarray, table: PacketTable, *, exact: bool) -> Index:
-    """An index of these frames; `exact` is withdrawn when some frames come before the first key frame.
+    """An index of these frames.
 
     Frames that are stored before a key frame, or are stored after it but shown before (leading pictures of an open
-    group), may lack their references when decoding begins there: they belong to the group before.
+    group), may lack their references when decoding begins there: they belong to the group before. If there is none,
+    they belong to a start without ticks, which is the beginning of the file (see `Index.head`).
     """
     in_file = np.argsort(positions, kind="stable")  # numbers of the frames in the order of the file
     keys = np.flatnonzero(table.key)
@@ -194,8 +218,7 @@ def with_starts(ticks: np.ndarray, positions: np.ndarray, table: PacketTable, *,
     keys, starts = keys[last], starts[last]
     start_ticks, start_dts = table.pts[keys], table.dts[keys]
     start_dts = np.where(start_dts == NONE, start_ticks, start_dts)
-    if not len(starts) or starts[0]:  # decode from the beginning of the file, whatever is there
-        exact = False
+    if not len(starts) or starts[0]:
         starts, keys = np.insert(starts, 0, 0), np.insert(keys, 0, 0)
         start_ticks, start_dts = np.insert(start_ticks, 0, NONE), np.insert(start_dts, 0, NONE)
     return Index(ticks, positions, starts, start_ticks, start_dts, keys, exact)

@@ -37,7 +37,7 @@ def around(decoder: StreamDecoder, first: int, last: int, limits: Limits) -> Ind
         return None
     for back in _STEPS_BACK:
         packets = decoder.packets_near(first - round(back / decoder.time_base))
-        index = build(scan(_between(packets, last), decoder.codec, limits))
+        index = build(scan(_between(packets, last), decoder.codec, limits)).with_head_of(())
         if len(index) and index.exact and index.ticks[0] <= first:
             return replace(index, local=True)
     return None

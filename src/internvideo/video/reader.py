@@ -240,7 +240,7 @@ class Video:
         decoder.rewind()
         settled = indexing.settle(table, decoder.packets())
         index = None if settled is None else indexing.build(settled)
-        return index if index is not None and index.exact else None
+        return index if index is not None and index.exact and not index.head else None
 
     def _full_index(self) -> Index:
         """The index from all packets, and where these do not tell, from all frames."""
@@ -250,7 +250,11 @@ class Video:
         if decoder.fields_may_be_apart or (decoder.pts_are_guessed and (np.diff(table.pts) > 0).all()):
             table = replace(table, telling=False)
         index = indexing.build(table)
-        return index if index.exact else self._counted_index(table)
+        if not index.exact:
+            return self._counted_index(table)
+        if index.head:
+            index = index.with_head_of([number for number, _ in self._pick(index, list(range(index.head)))])
+        return index
 
     def _counted_index(self, table: PacketTable) -> Index:
         """The index of the frames that come out when the whole file is decoded."""
