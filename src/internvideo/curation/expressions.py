@@ -19,8 +19,9 @@ from internvideo.errors import UsageError, nearest
 if TYPE_CHECKING:
     import duckdb
 
+_TABLE = "clips"
 _ROW = "row of the table"
-_COLUMN = re.compile(r'column (?:named )?"([^"]+)"|named "([^"]+)"', re.IGNORECASE)
+_CALLS = re.compile(r"(\w+)\(|\b(current_(?:date|time|timestamp))\b")
 _LOCKED: dict[str, str | bool | int | float | list[str]] = {
     "enable_external_access": "false",
     "python_enable_replacements": "false",
@@ -46,27 +47,27 @@ def true_rows(table: pa.Table, expression: str, what: str) -> tuple[np.ndarray, 
 
     with duckdb.connect(config=_LOCKED) as engine:
         try:
-            _check(engine, expression, what)
-            engine.register("clips", _with_nulls(table).append_column(_ROW, pa.array(np.arange(table.num_rows))))
-            answer = engine.sql(f'SELECT ({expression}\n) AS answer, "{_ROW}" FROM clips')
+            _check(engine, expression, table.column_names, what)
+            engine.register(_TABLE, _with_nulls(table).append_column(_ROW, pa.array(np.arange(table.num_rows))))
+            answer = engine.sql(f'SELECT ({expression}\n) AS answer, "{_ROW}" FROM {_TABLE}')
             kind = str(answer.types[0])
             if kind not in ("BOOLEAN", '"NULL"'):
                 hint = "compare it with something, such as `seconds >= 2`"
                 raise UsageError(f"{what}: `{expression}` is not yes or no but {kind}", hint)
             found = answer.to_arrow_table().sort_by(_ROW)["answer"].cast(pa.bool_()).combine_chunks()
         except duckdb.Error as error:
-            raise _explained(error, table.column_names, expression, what) from None
+            sentence = str(error).splitlines()[0].partition(": ")[2] or str(error).splitlines()[0]
+            hint = "write a DuckDB expression over the columns of the clips"
+            raise UsageError(f"{what}: `{expression}`: {sentence}", hint) from None
     unknown: np.ndarray = found.is_null().to_numpy(zero_copy_only=False)
     true: np.ndarray = pc.fill_null(found, False).to_numpy(zero_copy_only=False)
     return true, unknown
 
 
-def _check(engine: "duckdb.DuckDBPyConnection", expression: str, what: str) -> None:
-    """Refuse all but one expression of functions that depend on their arguments alone."""
+def _check(engine: "duckdb.DuckDBPyConnection", expression: str, columns: list[str], what: str) -> None:
+    """Refuse all but one expression over these columns, of functions that depend on their arguments alone."""
     if not expression.strip():
-        raise UsageError(
-            f"{what} is empty", "write an expression over the columns of the clips, such as `seconds >= 2`"
-        )
+        raise UsageError(f"{what} is empty", "write an expression over the columns, such as `seconds >= 2`")
     rows = engine.execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression}\n)"]).fetchall()
     parsed = json.loads(rows[0][0] if rows else "{}")
     if parsed.get("error"):
@@ -75,11 +76,24 @@ def _check(engine: "duckdb.DuckDBPyConnection", expression: str, what: str) -> N
     alone = len(statements) == 1 and statements[0].get("from_table", {}).get("type") == "EMPTY"
     if not alone or len(statements[0]["select_list"]) != 1:
         raise UsageError(f"{what}: `{expression}` is not one expression", "write one, such as `a >= 2 AND b < 1`")
-    for part in _parts(statements[0]["select_list"]):
-        name = str(part.get("function_name", "")).lower()
-        reason = _REFUSED_PARTS.get(str(part.get("class"))) or _changing().get(name)
+    parts = list(_parts(statements[0]["select_list"]))
+    if (missing := _missing_column(parts, columns)) is not None:
+        raise UsageError(f"{what}: `{expression}`: there is no column `{missing}`", nearest(missing, columns))
+    for part in parts:
+        function = str(part.get("function_name", "")).lower()
+        reason = _REFUSED_PARTS.get(str(part.get("class"))) or _changing().get(function)
         if reason:
             raise UsageError(f"{what}: `{expression}` {reason}", "a rule sees one clip; ranks compare clips")
+
+
+def _missing_column(parts: list[dict[str, Any]], columns: list[str]) -> str | None:
+    """The first name that is no column. Keywords such as `current_date` look like columns, too."""
+    known = {name.lower() for name in columns}
+    lambdas = [part["lhs"] for part in parts if part.get("class") == "LAMBDA"]
+    known |= {name.lower() for part in _parts(lambdas) for name in part.get("column_names", ())}
+    paths = [part["column_names"] for part in parts if part.get("class") == "COLUMN_REF"]
+    names = [path[1] if path[1:] and path[0].lower() == _TABLE else path[0] for path in paths]
+    return next((str(name) for name in names if name.lower() not in known), None)
 
 
 def _parts(tree: Any) -> Iterator[dict[str, Any]]:
@@ -106,9 +120,10 @@ def _changing() -> dict[str, str]:
     refused |= {name: "looks at other rows" for name, kind, _, _ in rows if kind in ("aggregate", "window")}
     refused = {name: reason for name, reason in refused.items() if name not in fixed}
     for name, kind, _, definition in rows:
-        called = set(re.findall(r"(\w+)\(", definition or "")) if kind == "macro" else set()
-        for other in sorted(called & set(refused)):
-            refused.setdefault(name, refused[other])
+        called = _CALLS.findall(definition or "") if kind == "macro" else []
+        for other in (call or clock for call, clock in called):
+            if other in refused or other.startswith("current_"):
+                refused.setdefault(name, refused.get(other, "can change from one run to the next"))
     return refused
 
 
@@ -120,13 +135,3 @@ def _with_nulls(table: pa.Table) -> pa.Table:
             known = pc.if_else(pc.is_nan(values), pa.scalar(None, column.type), values)
             table = table.set_column(place, column.name, known)
     return table
-
-
-def _explained(error: Exception, columns: list[str], expression: str, what: str) -> UsageError:
-    """DuckDB's first sentence, and the nearest column where one was not found."""
-    sentence = str(error).splitlines()[0].partition(": ")[2] or str(error).splitlines()[0]
-    missing = _COLUMN.search(sentence)
-    name = (missing[1] or missing[2]) if missing else ""
-    if "not found" in sentence and name:
-        return UsageError(f"{what}: `{expression}`: there is no column `{name}`", nearest(name, columns))
-    return UsageError(f"{what}: `{expression}`: {sentence}", "write a DuckDB expression over the columns of the clips")

@@ -14,6 +14,7 @@ from internvideo.jobs.estimate import Estimate, estimate_cost, say_estimate
 from internvideo.jobs.summary import Summary, measured_rate, summarize, write_log
 from internvideo.jobs.talk import ProgressTalk, note
 from internvideo.store.dataset import Dataset
+from internvideo.store.places import PLACES
 
 
 def recipe_of(name: str, overrides: Sequence[str]) -> CurateRecipe:
@@ -44,6 +45,8 @@ def curate(
     began = time.monotonic()
     with dataset.writer() as writer:
         writer.set_recipe(dump(chosen))
+        named = {operator.name for operator in (*chosen.operators, *chosen.dataset_operators)}
+        writer.retire(*(name for name in dataset.operators() if name not in named and name != PLACES.name))
         with ProgressTalk(quiet=quiet) as talk:
             run = Run(writer, chosen.operators, workers=count, tell=talk)
             unread = run.unread(found)

@@ -164,7 +164,7 @@ def _view_recipe(stored: object) -> ViewRecipe | None:
             parts = [{key: value for key, value in part.items() if key != "class"} for part in fields.get(name, [])]
             fields[name] = tuple(kind(**part) for part in parts)
         return ViewRecipe(**fields)
-    except (TypeError, ValueError, AttributeError):
+    except (TypeError, ValueError, AttributeError, UsageError):
         return None
 
 
