@@ -139,6 +139,5 @@ def _fill(plane: av.video.plane.VideoPlane, values: np.ndarray) -> None:
 if __name__ == "__main__":
     for each in FILMS:
         made = film(each)
-        print(
-            f"{made.name}: {made.stat().st_size * 8 / each.seconds / 1e6:.2f} Mbit/s, {len(each.cuts)} cuts, {len(each.flashes)} flashes"
-        )
+        rate = made.stat().st_size * 8 / each.seconds / 1e6
+        print(f"{made.name}: {rate:.2f} Mbit/s, {len(each.cuts)} cuts, {len(each.flashes)} flashes")

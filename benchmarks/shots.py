@@ -21,14 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from pairing import PEER_PYTHON, ROOT, Seconds, circumstances, median, paired, spread, write
-from shot_films import FILMS, Film, film
 
 from internvideo.curation.measures import MEASURES, DensePass
 from internvideo.curation.segmenters import Shots
 from internvideo.errors import VideoError
 from internvideo.ops.shots import content_scores
 from internvideo.video.reader import open_video
+from pairing import PEER_PYTHON, ROOT, Seconds, circumstances, median, paired, spread, write
+from shot_films import FILMS, Film, film
 
 TARGETS = {"content": 1.5, "adaptive": 1.0}  # times as fast as the command line tool
 SCORES_TARGET = 1.3  # all measures together against those of shot detection
@@ -237,15 +237,15 @@ def main() -> None:
     print(json.dumps(told))
     write("shots", [{**row, **told} for row in [*rows, *passes]])
     for setting, target in TARGETS.items():
-        least = min(float(str(row[k])) for row in rows for k in ("times_cpu", "times_wall")
-                    if row["setting"] == setting and row["method"] == "ours" and (k == "times_cpu" or "+" in str(row["films"])))  # fmt: skip
-        print(
-            f"{setting}: at least {least} x the command line tool (target {target}): {'met' if least >= target else 'MISSED'}"
-        )
+        ours = [row for row in rows if row["setting"] == setting and row["method"] == "ours"]
+        two = [row for row in ours if "+" in str(row["films"])]  # wall time counts with two films on two cores
+        times = [(row, "times_cpu") for row in ours] + [(row, "times_wall") for row in two]
+        least = min(float(str(row[kind])) for row, kind in times)
+        verdict = "met" if least >= target else "MISSED"
+        print(f"{setting}: at least {least} x the command line tool (target {target}): {verdict}")
     most = max(float(str(row["times"])) for row in passes)
-    print(
-        f"all measures: at most {most} x shot detection (target {SCORES_TARGET}): {'met' if most <= SCORES_TARGET else 'MISSED'}"
-    )
+    verdict = "met" if most <= SCORES_TARGET else "MISSED"
+    print(f"all measures: at most {most} x shot detection (target {SCORES_TARGET}): {verdict}")
 
 
 if __name__ == "__main__":
