@@ -363,6 +363,7 @@ def test_frame_hashes_are_the_series_row_by_row():
 
 
 def test_the_digest_is_taken_from_the_facts_and_no_packets_are_null():
+    assert PacketDigest.packets, "else the worker reads none"
     facts = {"packet_digest": "ab", "start_tick": 126000}
     row = {"video": "v", "item": 0, "digest": "ab", "start_seconds": 1.4}
     assert PacketDigest().process(Subject("v", 0, Fraction(1, 90000), facts)).to_pylist() == [row]

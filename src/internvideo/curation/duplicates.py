@@ -61,6 +61,7 @@ class PacketDigest:
     name: str = "packet_digest"
     version: ClassVar[int] = 1
     grain: ClassVar[Grain] = "video"
+    packets: ClassVar[bool] = True  # asks the worker to read them
     needs: ClassVar[tuple[str, ...]] = ()
     frames: ClassVar[FrameRequest] = FrameRequest()
     columns: ClassVar[pa.Schema] = pa.schema([("digest", pa.string()), ("start_seconds", pa.float64())])

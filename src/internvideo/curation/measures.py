@@ -18,7 +18,6 @@ from internvideo.video.picture import Picture
 
 __all__ = ["MEASURES", "DensePass", "Measure", "concatenate", "series_from_bytes", "series_to_bytes"]
 
-MOVED = 8  # levels of 255 by which a pixel has to change to count as changed: more than what coding noise does
 HELD_BYTES = 24 << 20  # decoded frames that wait to be measured
 HELD_FRAMES = 16
 _ROWS = 4096  # rows that are kept as Python numbers before they become arrays
@@ -30,18 +29,16 @@ def _clock(picture: Picture, before: Picture | None) -> Numbers:
 
 
 def _change(picture: Picture, before: Picture | None) -> Numbers:
-    """Mean |difference| to the frame before, in 8-bit levels (hue: [0, 180)), and the share of pixels that changed.
+    """Mean |difference| to the frame before of hue (in half degrees, not around the circle), saturation and value.
 
     NaN for the first frame. Where the size of the picture changes, the frame before is sampled in the new size.
     """
     if before is None:
-        return (np.nan, np.nan, np.nan, np.nan)
+        return (np.nan, np.nan, np.nan)
     now, then = picture.hsv, before.hsv
     if now.shape != then.shape:
         then = pixels.nearest(then, now.shape[1:])
-    distances = pixels.distances(now, then)
-    moved = np.count_nonzero(distances[2] > MOVED) / distances[2].size
-    return (*pixels.means(distances).tolist(), moved)
+    return tuple(pixels.means(pixels.distances(now, then)).tolist())
 
 
 def _brightness(picture: Picture, before: Picture | None) -> Numbers:
@@ -58,9 +55,9 @@ MEASURES: dict[str, Measure] = {
     measure.name: measure
     for measure in (
         Measure("clock", ("duration",), 0.0, 1, _clock, ("i8",)),
-        Measure("change", ("hue", "saturation", "value", "moved"), 0.0, 1, _change),
+        Measure("change", ("hue", "saturation", "value"), 0.0, 1, _change),
         Measure("brightness", ("level",), 0.0, 1, _brightness),
-        Measure("hash", ("words", "quality"), 0.5, 1, _hash, ("(4,)u8", "u1")),
+        Measure("hash", ("words", "quality"), 0.25, 1, _hash, ("(4,)u8", "u1")),
         *(Measure(name, *facts) for name, facts in SCORE_MEASURES.items()),
     )
 }

@@ -45,7 +45,7 @@ def curate(
     began = time.monotonic()
     with dataset.writer() as writer:
         writer.set_recipe(dump(chosen))
-        named = {operator.name for operator in (*chosen.operators, *chosen.dataset_operators)}
+        named = {one.name for one in chosen.operators} | {one.name for one in chosen.dataset_operators}
         writer.retire(*(name for name in dataset.operators() if name not in named and name != PLACES.name))
         with ProgressTalk(quiet=quiet) as talk:
             run = Run(writer, chosen.operators, workers=count, tell=talk)

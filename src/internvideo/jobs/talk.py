@@ -129,7 +129,7 @@ class CountTalk:
 def duration(seconds: float) -> str:
     """
     >>> [duration(s) for s in (0.4, 9, 75, 4000, 200_000)]
-    ['0.4 s', '9 s', '1 min 15 s', '1 h 7 min', '2 d 7 h']
+    ['0.4 s', '9 s', '1 min 15 s', '1 h 6 min', '2 d 7 h']
     """
     if seconds < 1:
         return f"{seconds:.1f} s"
