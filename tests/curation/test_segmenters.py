@@ -2,6 +2,7 @@
 
 import json
 from fractions import Fraction
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -47,7 +48,7 @@ def assert_covers(table, shown, first_tick=0):
     found = spans(table)
     assert found[0][0] == first_tick
     assert found[-1][1] == first_tick + sum(shown)
-    assert all(before[1] == after[0] for before, after in zip(found, found[1:], strict=False))
+    assert all(before[1] == after[0] for before, after in pairwise(found))
     assert sum(table["frames"].to_pylist()) == len(shown)
     for start, end, row in zip(table["start"], table["end"], table.to_pylist(), strict=True):
         assert row["start_seconds"] == float(start.as_py() * RATE)
@@ -151,10 +152,9 @@ def test_windows_may_overlap_or_leave_gaps():
     assert half["start_seconds"].to_pylist() == [0.0, 2.0, 4.0, 6.0]
     assert half["end_seconds"].to_pylist() == [4.0, 6.0, 8.0, 10.0]
     apart = Windows(name="apart", seconds=1.0, stride=5.0).process(subject)
-    assert list(zip(apart["start_seconds"].to_pylist(), apart["end_seconds"].to_pylist(), strict=True)) == [
-        (0, 1),
-        (5, 6),
-    ]
+    assert [(row["start_seconds"], row["end_seconds"]) for row in apart.to_pylist()] == [(0, 1), (5, 6)]
+    cut_off = Windows(name="cut-off", seconds=3.0, stride=4.0).process(subject)
+    assert cut_off["end_seconds"].to_pylist() == [3.0, 7.0, 10.0]
 
 
 def test_a_window_without_frames_is_not_made():

@@ -7,6 +7,7 @@ committed in one transaction when it comes back, so that a kill at any instant l
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 
 from internvideo.curation.beside import SideFiles
@@ -73,6 +74,7 @@ class Run:
         self._paths: dict[str, list[bytes]] = {}  # video -> all places
         self._unread: dict[bytes, Found] = {}  # path -> a file that is being identified
         self._computing = False
+        self._pool: Pool | None = None
         self._waiting: dict[str, dict[tuple[int, int], bytes | None]] = {}  # pieces of long videos
         self._troubles: Counter[tuple[str, str]] = Counter()
         self._flushed = time.monotonic()
@@ -87,27 +89,28 @@ class Run:
         for root in roots:
             self._writer.vanish(root, {place.relative for place in found if place.root == root})
         unknown = self._take_in(found)
-        try:
+        with ExitStack() as stack:
+            stack.callback(self._flush)  # whatever happens, what has come back is kept
             self._say(phase="reading", due=len(unknown))
-            self._work(unknown)
+            self._work(unknown, stack)
             self._say(phase="curating", due=0, done=0, failed_due=0)
             self._computing = True
             self._paths = self._paths_of_videos()
             tasks = [task for task in map(self._task_for, list(self._places)) if task is not None]
             self._say(due=len(tasks))
-            self._work(tasks)
-        finally:
-            self._flush()
+            self._work(tasks, stack)
         return self.progress
 
-    def _work(self, units: Sequence[Task | Identify]) -> None:
+    def _work(self, units: Sequence[Task | Identify], stack: ExitStack) -> None:
+        """Have all of them done. The pool is started when there is first something to do, and kept."""
         if not units:
             return
-        with Pool(CuratorFactory(self._operators), max(1, min(self._workers, len(units)))) as pool:
-            for unit in units:
-                pool.submit(unit)
-            for event in pool.events():
-                self._hear(event, pool)
+        if self._pool is None:
+            self._pool = stack.enter_context(Pool(CuratorFactory(self._operators), self._workers))
+        for unit in units:
+            self._pool.submit(unit)
+        for event in self._pool.events():
+            self._hear(event, self._pool)
 
     def unread(self, found: Sequence[Found]) -> list[Found]:
         """Those of the files that no earlier run has read as they are now."""

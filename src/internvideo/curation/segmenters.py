@@ -111,10 +111,11 @@ SHOTS: dict[str, Shots] = {
 
 @dataclass(frozen=True)
 class Windows:
-    """Windows of equal length from the first frame on; the last one ends with the video.
+    """Windows of equal length from the first frame on.
 
-    stride: seconds from one start to the next, the length if left out. A rest of less than half a window is joined to
-    the last window. Windows begin with a frame; one without frames is not made.
+    stride: seconds from one start to the next, the length if left out. Windows that leave no gaps reach to the end of
+    the video: a rest of less than half a window is joined to the last one, else it is a window. Of windows with gaps
+    the last may be cut off by the end, down to half. Windows begin with a frame; one without frames is not made.
     """
 
     name: str = "windows-4s"
@@ -139,11 +140,13 @@ class Windows:
     def _ranges(self, frames: "_Frames") -> Ranges:
         length, stride = _exact(self.seconds), _exact(self.seconds if self.stride is None else self.stride)
         total = frames.seconds(0, len(frames))
-        # How many windows: the last but one leaves half a window or more behind its end.
-        count = 1 + max(0, math.ceil((total - length - length / 2) / stride) + 1 if total >= length * 3 / 2 else 0)
-        starts = [frames.at(stride * i) for i in range(count)]
-        stops = [frames.at(stride * i + length) for i in range(count - 1)] + [len(frames)]
-        return sorted({(first, stop) for first, stop in zip(starts, stops, strict=True) if first < stop})
+        # The start of window i is at i strides; the last is the last whose start leaves room for half of what is new.
+        room = total - length / 2 if stride > length else total - length * 3 / 2 + stride
+        starts = [stride * i for i in range(1 + max(0, math.floor(room / stride)))]
+        stops = [frames.at(start + length) for start in starts]
+        if stride <= length:
+            stops[-1] = len(frames)
+        return sorted({(frames.at(start), stop) for start, stop in zip(starts, stops, strict=True)})
 
 
 @dataclass(frozen=True)
@@ -190,10 +193,11 @@ class _Frames:
         parts = 1 if most is None else max(1, math.ceil(self.seconds(first, stop) / _exact(most)))
         begin = self.seconds(0, first)
         inner = [self.at(begin + self.seconds(first, stop) * i / parts) for i in range(1, parts)]
-        return [(a, b) for a, b in pairwise([first, *inner, stop]) if a < b]
+        return pairwise([first, *inner, stop])
 
     def rows(self, ranges: Ranges) -> pa.Table:
-        return clip_rows(self._subject, SPAN_COLUMNS, (self._row(first, stop) for first, stop in ranges))
+        rows = (self._row(first, stop) for first, stop in ranges if first < stop)
+        return clip_rows(self._subject, SPAN_COLUMNS, rows)
 
     def _row(self, first: int, stop: int) -> Mapping[str, Any]:
         start, end = int(self._bounds[first]), int(self._bounds[stop])
