@@ -45,23 +45,33 @@ def true_rows(table: pa.Table, expression: str, what: str) -> tuple[np.ndarray, 
     """
     import duckdb  # here: loading it takes longer than most commands do
 
-    with duckdb.connect(config=_LOCKED) as engine:
-        try:
-            _check(engine, expression, table.column_names, what)
-            engine.register(_TABLE, _with_nulls(table).append_column(_ROW, pa.array(np.arange(table.num_rows))))
-            answer = engine.sql(f'SELECT ({expression}\n) AS answer, "{_ROW}" FROM {_TABLE}')
-            kind = str(answer.types[0])
-            if kind not in ("BOOLEAN", '"NULL"'):
-                hint = "compare it with something, such as `seconds >= 2`"
-                raise UsageError(f"{what}: `{expression}` is not yes or no but {kind}", hint)
-            found = answer.to_arrow_table().sort_by(_ROW)["answer"].cast(pa.bool_()).combine_chunks()
-        except duckdb.Error as error:
-            sentence = str(error).splitlines()[0].partition(": ")[2] or str(error).splitlines()[0]
-            hint = "write a DuckDB expression over the columns of the clips"
-            raise UsageError(f"{what}: `{expression}`: {sentence}", hint) from None
+    engine = _engine()
+    try:
+        _check(engine, expression, table.column_names, what)
+        engine.register(_TABLE, _with_nulls(table).append_column(_ROW, pa.array(np.arange(table.num_rows))))
+        answer = engine.sql(f'SELECT ({expression}\n) AS answer, "{_ROW}" FROM {_TABLE}')
+        kind = str(answer.types[0])
+        if kind not in ("BOOLEAN", '"NULL"'):
+            hint = "compare it with something, such as `seconds >= 2`"
+            raise UsageError(f"{what}: `{expression}` is not yes or no but {kind}", hint)
+        found = answer.to_arrow_table().sort_by(_ROW)["answer"].cast(pa.bool_()).combine_chunks()
+    except duckdb.Error as error:
+        sentence = str(error).splitlines()[0].partition(": ")[2] or str(error).splitlines()[0]
+        hint = "write a DuckDB expression over the columns of the clips"
+        raise UsageError(f"{what}: `{expression}`: {sentence}", hint) from None
+    finally:
+        engine.unregister(_TABLE)
     unknown: np.ndarray = found.is_null().to_numpy(zero_copy_only=False)
     true: np.ndarray = pc.fill_null(found, False).to_numpy(zero_copy_only=False)
     return true, unknown
+
+
+@lru_cache(maxsize=1)
+def _engine() -> "duckdb.DuckDBPyConnection":
+    """One locked engine for the process: starting one takes a tenth of a second. It keeps no tables."""
+    import duckdb
+
+    return duckdb.connect(config=_LOCKED)
 
 
 def _check(engine: "duckdb.DuckDBPyConnection", expression: str, columns: list[str], what: str) -> None:
