@@ -33,10 +33,10 @@ test: $(READY) ## the tests (no network, GPU, ffmpeg or ../shared needed)
 	@$(RUN)python -m pytest
 
 slow: $(READY) ## short forms of the kill, memory and load tests
-	@$(RUN)python -m pytest -m slow -p no:doctest
+	@$(RUN)python -m pytest -m slow tests
 
 prove: $(READY) ## full forms, with the counts and goals of the issues
-	@INTERNVIDEO_PROVE=1 $(RUN)python -m pytest -m slow -p no:doctest
+	@INTERNVIDEO_PROVE=1 $(RUN)python -m pytest -m slow tests
 
 check: $(READY) ## ruff, types, architecture, freshness of the generated docs
 	@$(RUN)ruff check .

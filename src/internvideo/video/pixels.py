@@ -168,26 +168,30 @@ def to_hsv(rgb: np.ndarray) -> np.ndarray:
     np.minimum(red, green, out=spread)
     np.minimum(spread, blue, out=spread)
     np.subtract(value, spread, out=spread)
-    at.numerators[1] = _hue_numerator(rgb, value, at)
-    at.numerators[0] = spread
-    # Both divisions are products with a reciprocal that is rounded to 12 bits. Adding 2**23 to a small float rounds it
-    # to a whole number and leaves that in its low bits; what else is in there only touches bits that are cut off below.
-    np.maximum(value, at.ones, out=wraps)
-    at.reals[0] = wraps
-    np.maximum(spread, at.ones, out=wraps)
-    at.reals[1] = wraps
-    np.divide(at.dividends, at.reals, out=at.reals)
-    at.reals += np.float32(1 << 23)
-    products = at.reals.view(np.int32)
-    products *= at.numerators
-    products += 2048
-    products >>= 12
-    np.copyto(saturation, products[0], casting="unsafe")
-    np.copyto(hue, products[1], casting="unsafe")  # low 8 bits: -30 becomes 226,
-    np.greater(hue, 180, out=wraps.view(bool))
+    _divide(_hue_numerator(rgb, value, at), spread, (180 << 12) / 6, hue, at)
+    np.greater(hue, 180, out=wraps.view(bool))  # -30 has become 226 in 8 bits,
     wraps *= 180
     hue += wraps  # and 226 + 180 becomes 150
+    _divide(spread, value, 255 << 12, saturation, at)
     return out
+
+
+def _divide(numerator: np.ndarray, by: np.ndarray, scale: float, out: np.ndarray, at: "_HsvBuffers") -> None:
+    """out = low 8 bits of round(numerator x round(scale / by) / 4096); 0 is divided as by 1.
+
+    Adding 2**23 to a small float rounds it to a whole number and leaves that in its low bits. What else is in there
+    only touches bits of the product that are cut off.
+    """
+    np.maximum(by, at.ones, out=at.bytes[1])
+    at.real[...] = at.bytes[1]
+    np.divide(np.float32(scale), at.real, out=at.real)
+    at.real += np.float32(1 << 23)
+    at.whole[...] = numerator
+    product = at.real.view(np.int32)
+    product *= at.whole
+    product += 2048
+    product >>= 12
+    np.copyto(out, product, casting="unsafe")
 
 
 def _hue_numerator(rgb: np.ndarray, value: np.ndarray, at: "_HsvBuffers") -> np.ndarray:
@@ -224,15 +228,14 @@ def _hue_numerator(rgb: np.ndarray, value: np.ndarray, at: "_HsvBuffers") -> np.
 
 
 class _HsvBuffers:
-    """Arrays that `to_hsv` works in, allocated once per thread and shape."""
+    """Arrays that `to_hsv` works in, allocated once per thread and shape; few, so that they stay in the cache."""
 
     def __init__(self, shape: tuple[int, int]) -> None:
         self.bytes = np.empty((6, *shape), np.uint8)
         self.ones = np.ones(shape, np.uint8)
         self.shorts = np.empty((2, *shape), np.int16)
-        self.reals = np.empty((2, *shape), np.float32)
-        self.dividends = np.array([255 << 12, (180 << 12) / 6], np.float32)[:, None, None]
-        self.numerators = np.empty((2, *shape), np.int32)
+        self.real = np.empty(shape, np.float32)
+        self.whole = np.empty(shape, np.int32)
 
 
 def _hsv_buffers(shape: tuple[int, int]) -> _HsvBuffers:
