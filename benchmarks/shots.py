@@ -33,6 +33,7 @@ from shot_films import FILMS, Film, film
 TARGETS = {"content": 1.5, "adaptive": 1.0}  # times as fast as the command line tool
 SCORES_TARGET = 1.3  # all measures together against those of shot detection
 TOOL = PEER_PYTHON.with_name("scenedetect")
+OURS = Path(__file__).with_name("shots_ours.py")
 COMMANDS = {"content": ["detect-content"], "adaptive": ["detect-adaptive"]}  # with their defaults, shots of 0.6 s
 NEEDED = ("clock", "change", "brightness")
 
@@ -45,7 +46,6 @@ SETTINGS = {  # names as in `shots_peer.py`
     "adaptive-3.5-w3-0.6s": Shots(detector="adaptive"),
     "threshold": Shots(detector="threshold", min_shot_frames=15),
 }
-AS_TOOL = {"content": SETTINGS["content-0.6s"], "adaptive": Shots(detector="adaptive", ratio=3.0, window=2)}
 
 
 def look(path: Path, measures: Iterable[str] = NEEDED) -> tuple[dict[str, Any], Any]:
@@ -55,13 +55,6 @@ def look(path: Path, measures: Iterable[str] = NEEDED) -> tuple[dict[str, Any], 
         for picture in video.pictures():
             dense.feed(picture)
         return dense.result(), video.time_base
-
-
-def child(setting: str, path: Path) -> None:
-    """What the timed process does: print the cuts, as frame numbers."""
-    shots = AS_TOOL[setting]
-    series, time_base = look(path, ("clock", "change"))
-    print(json.dumps(shots.cuts(series["change"], series["change"], time_base).tolist()))
 
 
 # ---- agreement
@@ -141,7 +134,7 @@ def run(commands: Sequence[Sequence[str]]) -> tuple[Seconds, list[str]]:
 
 def ours(setting: str, paths: Sequence[Path]) -> tuple[Seconds, list[list[int]]]:
     """This package, one process per film."""
-    took, printed = run([[sys.executable, __file__, "--child", setting, str(path)] for path in paths])
+    took, printed = run([[sys.executable, str(OURS), setting, str(path)] for path in paths])
     return took, [json.loads(text) for text in printed]
 
 
@@ -217,11 +210,7 @@ def main() -> None:
     parser.add_argument("--agreement", nargs="+", type=Path, metavar="FOLDER", help="compare cuts and scores of files")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one film, two rounds")
-    parser.add_argument("--child", nargs=2, metavar=("SETTING", "FILE"), help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    if chosen.child:
-        child(chosen.child[0], Path(chosen.child[1]))
-        return
     if chosen.agreement:
         sys.exit(agreement(chosen.agreement) > 0)
     films, rounds = (FILMS[:1], 2) if chosen.quick else (FILMS, chosen.rounds)

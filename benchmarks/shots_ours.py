@@ -1,6 +1,6 @@
 """The process that `benchmarks/shots.py` times: finds the cuts of one film with one decoder thread and prints them.
 
-    python benchmarks/shots_ours.py content|adaptive FILE
+python benchmarks/shots_ours.py content|adaptive FILE
 """
 
 import sys
