@@ -47,7 +47,10 @@ def histogram(values: np.ndarray, kept: np.ndarray, *, marks: Sequence[float] = 
     """
     known = np.isfinite(values)
     present = values[known]
-    edges = _edges(present, [mark for mark in marks if math.isfinite(mark)], whole)
+    real = [mark for mark in marks if math.isfinite(mark)]
+    edges = _edges(present, real, whole)
+    if real:  # edges are rounded: a threshold may not fall off the axis by that
+        edges[0], edges[-1] = min(edges[0], *real), max(edges[-1], *real)
     inside = np.clip(np.searchsorted(edges, present, side="right") - 1, 0, len(edges) - 2)
     of_kept = kept[known].astype(bool)
     bars, blur = len(edges) - 1, 1e-6 * float(edges[1] - edges[0])  # edges are rounded
