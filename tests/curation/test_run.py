@@ -10,7 +10,7 @@ from internvideo.curation.facts import Decoding, Probe
 from internvideo.curation.run import CRASHES_TO_QUARANTINE, OUTSIDE_KILLS, Run
 from internvideo.curation.scan import scan, whole_roots
 from internvideo.store.dataset import Dataset
-from tests.curation.toys import Brightness, Everything, Halves, Trap, grey_film
+from tests.curation.toys import Brightness, Everything, Halves, Meddler, Trap, grey_film
 
 
 @pytest.fixture(scope="module")
@@ -29,7 +29,8 @@ def folder(tmp_path, film):
 def run(dataset, folder, *operators, workers=1):
     with dataset.writer() as writer:
         found = list(scan([folder]))
-        return Run(writer, operators, workers=workers, tell=lambda _: None).go(found, whole_roots([folder], found))
+        with Run(writer, operators, workers=workers, tell=lambda _: None) as run:
+            return run.go(found, whole_roots([folder], found))
 
 
 def states(dataset):
@@ -143,6 +144,35 @@ def test_bad_files_are_named_with_their_class_and_nothing_else_is_lost(folder, t
     }
     assert states(dataset)["brightness"] == (2, 0, 0)
     assert dataset.verify() == []
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "b.mkv"], ids=["being read", "yet to be read"])
+def test_a_file_that_changes_during_the_run_is_read_again_as_what_it_is_now(folder, tmp_path, name):
+    dataset = Dataset.create(tmp_path / "dataset")
+    run(dataset, folder, *USUAL, Meddler(str(folder / name), "append"))
+    assert dataset.failures() == [] and dataset.verify() == []
+    straight = Dataset.create(tmp_path / "straight")
+    run(straight, folder, *USUAL)
+    assert dataset.rows("brightness").equals(straight.rows("brightness"))
+    assert run(dataset, folder, *USUAL, Meddler(str(folder / name), "append")).due == 0
+
+
+def test_a_file_that_never_stops_changing_is_named_and_left_for_the_next_run(folder, tmp_path):
+    dataset = Dataset.create(tmp_path / "dataset")
+    growing = Meddler(str(folder / "a.mp4"), "grow")
+    run(dataset, folder, *USUAL, growing)
+    assert {(item.place.rsplit("/", 1)[-1], item.kind) for item in dataset.failures()} == {("a.mp4", "changed")}
+    assert states(dataset)["brightness"][0] >= 1 and dataset.verify() == []
+    run(dataset, folder, *USUAL)
+    assert dataset.failures() == [], "it is whole now"
+
+
+@pytest.mark.parametrize("name", ["a.mp4", "b.mkv"], ids=["being read", "yet to be read"])
+def test_a_file_that_disappears_during_the_run_is_named_and_costs_itself_only(folder, tmp_path, name):
+    dataset = Dataset.create(tmp_path / "dataset")
+    run(dataset, folder, *USUAL, Meddler(str(folder / name), "remove"))
+    assert {(item.place.rsplit("/", 1)[-1], item.kind) for item in dataset.failures()} == {(name, "missing")}
+    assert states(dataset)["brightness"][0] >= 1 and dataset.verify() == []
 
 
 def test_a_long_video_in_pieces_gives_the_rows_of_the_whole(tmp_path, monkeypatch):

@@ -94,6 +94,31 @@ class Trap:
         return video_rows(subject, self.columns, [{"word": word}])
 
 
+@dataclass(frozen=True)
+class Meddler:
+    """Changes or removes a file, once, while the first video is being read."""
+
+    target: str
+    deed: str  # "append", "grow" (each time it is asked) or "remove"
+    name: str = "meddler"
+    version: ClassVar[int] = 1
+    grain: ClassVar[str] = "video"
+    needs: ClassVar[tuple] = ()
+    frames: ClassVar[FrameRequest] = FrameRequest()
+    columns: ClassVar[pa.Schema] = pa.schema([("present", pa.bool_())])
+
+    def process(self, subject):
+        target, done = Path(self.target), Path(self.target + ".deed")
+        if self.deed == "grow" or not done.exists():
+            done.touch()
+            if self.deed == "remove":
+                target.unlink()
+            else:
+                with target.open("ab") as file:
+                    file.write(b"\0" * 16)
+        return video_rows(subject, self.columns, [{"present": True}])
+
+
 def grey_film(path, levels=(0, 100, 200), frames=10, fps=10):
     """A film of grey pictures, `frames` of each level, with a key frame every 5."""
     pictures = (np.full((48, 64, 3), level, np.uint8) for level in levels for _ in range(frames))

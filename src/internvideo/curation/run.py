@@ -37,6 +37,7 @@ OUTSIDE_KILLS = 5  # kills from outside that one video may meet in one run befor
 CHANGES = 2  # how often a file that changes is tried again in one run
 FLUSH_SECONDS = 30.0
 FLUSH_BYTES = 64 << 20
+_OF_FILE = ("changed", "missing")  # troubles of a place: what was there is no longer, and no fault of that video
 _PLACE = ("video", "root", "path", "present")
 
 
@@ -61,7 +62,7 @@ Listener = Callable[[Progress], None]
 
 
 class Run:
-    """One run over some folders. Call `go` once."""
+    """One run over some folders: a context, in which `go` is called once. Whatever happens, what came back is kept."""
 
     def __init__(self, writer: Writer, operators: Sequence[Operator], *, workers: int, tell: Listener) -> None:
         self._writer, self._tell, self._workers = writer, tell, workers
@@ -75,11 +76,19 @@ class Run:
         self._unread: dict[bytes, Found] = {}  # path -> a file that is being identified
         self._computing = False
         self._pool: Pool | None = None
+        self._stack = ExitStack()
         self._waiting: dict[str, dict[tuple[int, int], bytes | None]] = {}  # pieces of long videos
         self._troubles: Counter[tuple[str, str]] = Counter()
         self._flushed = time.monotonic()
         self._frames, self._beats = 0, Counter[int]()  # frames of finished tasks, and of running ones
         self.progress = Progress()
+
+    def __enter__(self) -> "Run":
+        self._stack.callback(self._flush)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
 
     def go(self, found: Sequence[Found], roots: Sequence[bytes] = ()) -> Progress:
         """Bring every video up to date. On Ctrl-C what has come back is kept, then KeyboardInterrupt goes on.
@@ -89,32 +98,38 @@ class Run:
         for root in roots:
             self._writer.vanish(root, {place.relative for place in found if place.root == root})
         unknown = self._take_in(found)
-        with ExitStack() as stack:
-            stack.callback(self._flush)  # whatever happens, what has come back is kept
-            self._say(phase="reading", due=len(unknown))
-            self._work(unknown, stack)
-            self._say(phase="curating", due=0, done=0, failed_due=0)
-            self._computing = True
-            self._paths = self._paths_of_videos()
-            tasks = [task for task in map(self._task_for, list(self._places)) if task is not None]
-            self._say(due=len(tasks))
-            self._work(tasks, stack)
+        self._say(phase="reading", due=len(unknown))
+        self._work(unknown)
+        self._say(phase="curating", due=0, done=0, failed_due=0)
+        self._computing = True
+        self._paths = self._paths_of_videos()
+        tasks = [task for task in map(self._task_for, list(self._places)) if task is not None]
+        self._say(due=len(tasks))
+        self._work(tasks)
         return self.progress
 
-    def _work(self, units: Sequence[Task | Identify], stack: ExitStack) -> None:
-        """Have all of them done. The pool is started when there is first something to do, and kept."""
+    def _work(self, units: Sequence[Task | Identify]) -> None:
+        """Have all of them done."""
         if not units:
             return
-        if self._pool is None:
-            self._pool = stack.enter_context(Pool(CuratorFactory(self._operators), self._workers))
+        pool = self._started()
         for unit in units:
-            self._pool.submit(unit)
-        for event in self._pool.events():
-            self._hear(event, self._pool)
+            pool.submit(unit)
+        for event in pool.events():
+            self._hear(event, pool)
+
+    def _started(self) -> Pool:
+        """The pool: started when there is first something to do, and kept."""
+        if self._pool is None:
+            self._pool = self._stack.enter_context(Pool(CuratorFactory(self._operators), self._workers))
+        return self._pool
 
     def unread(self, found: Sequence[Found]) -> list[Found]:
-        """Those of the files that no earlier run has read as they are now."""
-        return [place for place in found if place.problem is None and self._writer.place(_record(place)) is None]
+        """Those of the files that no earlier run has read as they are now. Workers for them begin to start."""
+        new = [place for place in found if place.problem is None and self._writer.place(_record(place)) is None]
+        if new:
+            self._started()
+        return new
 
     def _take_in(self, found: Iterable[Found]) -> list[Identify]:
         """Note known files, record those that cannot be read, and give the ones that have to be identified."""
@@ -206,7 +221,7 @@ class Run:
                 pool.submit(follow)
             return
         kind, message = event.value if event.what == "failed" else ("killed", f"reading it ended by {event.value}")
-        again = self._again(task.path.hex(), kind, place)
+        again = self._again(kind, place)
         if again is not None and again.problem is None:
             self._unread[again.path] = again
             pool.submit(Identify(again.path, again.stat))
@@ -259,11 +274,15 @@ class Run:
 
     def _failed(self, task: Task, kind: str, message: str, pool: Pool) -> None:
         """The whole task failed: the file changed or is gone, or our own bug."""
-        again = self._again(task.video, kind, self._places[task.video])
+        again = self._again(kind, self._places[task.video])
         if again is not None and again.problem is None:
             self._unread[again.path] = again
             del self._places[task.video]
             pool.submit(Identify(again.path, again.stat))  # it may be another video by now
+            return
+        if kind in _OF_FILE:
+            self._writer.remember(_record(self._places[task.video]), _Problem(kind, message))
+            self._finished(task, failed=True)
             return
         self._give_up(task, kind, message)
 
@@ -295,8 +314,9 @@ class Run:
         self._waiting.pop(task.video, None)
         self._finished(task, failed=True)
 
-    def _again(self, key: str, kind: str, place: Found) -> Found | None:
+    def _again(self, kind: str, place: Found) -> Found | None:
         """The same place with its present size and time, if its file changed and has not changed too often."""
+        key = place.path.hex()  # not the video: that is another one after each change
         self._troubles[key, kind] += 1
         if kind == "changed" and self._troubles[key, kind] <= CHANGES:
             return place.now()

@@ -48,11 +48,11 @@ def curate(
         named = {one.name for one in chosen.operators} | {one.name for one in chosen.dataset_operators}
         writer.retire(*(name for name in dataset.operators() if name not in named and name != PLACES.name))
         with ProgressTalk(quiet=quiet) as talk:
-            run = Run(writer, chosen.operators, workers=count, tell=talk)
-            unread = run.unread(found)
-            if unread and not quiet:
-                note(say_estimate(estimate_cost(unread, count, frames_per_second=measured_rate(dataset))))
-            progress = run.go(found, whole_roots(folders, found))
+            with Run(writer, chosen.operators, workers=count, tell=talk) as run:
+                unread = run.unread(found)
+                if unread and not quiet:
+                    note(say_estimate(estimate_cost(unread, count, frames_per_second=measured_rate(dataset))))
+                progress = run.go(found, whole_roots(folders, found))
             ran = run_dataset_operators(writer, chosen.operators, chosen.dataset_operators, talk.phase)
             make_views(writer, dataset, chosen.views, talk.phase)
     seconds = time.monotonic() - began

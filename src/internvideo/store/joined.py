@@ -81,24 +81,35 @@ class Join:
         return shards.sort_by(pa.table(columns), SPAN_KEY.names)
 
     def _operator_columns(self, base: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
+        found: list[tuple[pa.Table, pa.Array]] = []
         for name, spec in sorted(self.specs.items()):
             wanted = [f.name for f in spec.schema if f.name not in spec.keys and is_scalar(f.type)]
             if not wanted or name == PLACES.name:
                 continue
             prefix = "video" if name == FACTS and "start" not in spec.keys else name.replace("-", "_")
-            rows = self._beside(base, spec, wanted)
+            rows = self._beside(base, spec, wanted, found)
             yield from ((f"{prefix}_{column}", rows[column]) for column in wanted)
-        rows = self._beside(base, PLACES, list(PLACE_COLUMNS))
+        rows = self._beside(base, PLACES, list(PLACE_COLUMNS), found)
         for column, shown in PLACE_COLUMNS.items():
             yield shown, pc.coalesce(rows[column], base["video"]) if column == "source" else rows[column]
 
-    def _beside(self, base: pa.Table, spec: OperatorSpec, columns: list[str]) -> pa.Table:
-        """The operator's first row of each clip (or of its video), row by row beside `base`; null where it has none."""
+    def _beside(
+        self, base: pa.Table, spec: OperatorSpec, columns: list[str], found: list[tuple[pa.Table, pa.Array]]
+    ) -> pa.Table:
+        """The operator's first row of each clip (or of its video), row by row beside `base`; null where it has none.
+
+        found: positions by keys, from earlier calls; most operators have rows of the same clips, or of the same videos.
+        """
         rows = self._rows(self.specs.get(spec.name, spec), columns)
         keys = [key for key in spec.keys if key != "item"]
         if rows.select(keys).equals(base.select(keys)):  # as a rule: one row per clip, in the same order
             return rows
-        return rows.take(_positions(base.select(keys), rows.select(keys)))
+        own = rows.select(keys)
+        known = next((positions for keyed, positions in found if keyed.equals(own)), None)
+        if known is None:
+            known = _positions(base.select(keys), own)
+            found.append((own, known))
+        return rows.take(known)
 
     def _rows(self, spec: OperatorSpec, columns: list[str]) -> pa.Table:
         """First rows (item 0) of all shards, shard after shard; keys without `item`, then `columns`."""
