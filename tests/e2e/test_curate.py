@@ -5,10 +5,14 @@ import json
 import os
 import shutil
 import subprocess
+import sys
+from fractions import Fraction
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from internvideo.video.render import write_video
 from tests.e2e.conftest import run_cli, value_files
 
 
@@ -130,11 +134,61 @@ def test_a_full_disk_is_told_and_what_was_done_is_kept(films, tmp_path):
         subprocess.run(["umount", "-l", str(disk)], check=False)
 
 
-@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
+def as_plain_user(*words, check):
+    """The command without root's right to read and write everything."""
+    if os.name != "posix":
+        pytest.skip("permissions are those of POSIX")
+    rights = "-dac_override,-dac_read_search"
+    drop = [] if os.geteuid() else ["setpriv", f"--bounding-set={rights}", f"--inh-caps={rights}"]
+    if drop and not shutil.which("setpriv"):
+        pytest.skip("root may read and write everything, and there is no setpriv to give that up")
+    command = [*drop, sys.executable, "-m", "internvideo", *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+    assert done.returncode == check and "Traceback" not in done.stderr, done.stdout + done.stderr
+    return done
+
+
 def test_a_read_only_output_is_told(films, tmp_path):
     (tmp_path / "locked").mkdir(mode=0o555)
-    done = run_cli("curate", films, "--out", tmp_path / "locked" / "dataset", check=3)
-    assert "hint:" in done.stderr and "Traceback" not in done.stderr
+    assert "hint:" in as_plain_user("curate", films, "--out", tmp_path / "locked" / "dataset", check=3).stderr
+
+
+def test_a_dataset_that_became_read_only_is_told_and_stays_sound(curated, films, tmp_path):
+    dataset = tmp_path / "dataset"
+    shutil.copytree(curated[0], dataset)
+    folders = [dataset, *(path for path in dataset.rglob("*") if path.is_dir())]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        refused = as_plain_user("curate", films, "--out", dataset, "operators.shots.threshold=9", check=3)
+        assert "hint:" in refused.stderr
+        as_plain_user("dataset", "status", dataset, check=0)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    run_cli("dataset", "verify", dataset, check=0)
+
+
+def test_files_and_folders_that_may_not_be_read_are_named_and_the_rest_is_done(tmp_path):
+    source = tmp_path / "films"
+    (source / "closed").mkdir(parents=True)
+    write_video(
+        tmp_path / "good.mp4", [np.full((48, 64, 3), level, np.uint8) for level in range(0, 240, 8)], fps=Fraction(10)
+    )
+    for name in ("good.mp4", "secret.mp4"):
+        shutil.copy(tmp_path / "good.mp4", source / name)
+    (source / "secret.mp4").chmod(0)
+    (source / "closed").chmod(0)
+    try:
+        done = as_plain_user("curate", source, "--out", tmp_path / "d", "--json", check=1)
+    finally:
+        (source / "closed").chmod(0o755)
+    summary = json.loads(done.stdout)
+    assert {(Path(one["name"]).name, one["kind"]) for one in summary["failures"]} == {
+        ("secret.mp4", "unreadable"),
+        ("closed", "unreadable"),
+    }
+    assert summary["videos"] == 1
 
 
 @pytest.mark.slow

@@ -74,7 +74,7 @@ def read(folder: Path) -> Manifest:
         )
     raise StoreError(
         f"`{shown(folder)}` has dataset format {format_}; this internvideo writes format {FORMAT}",
-        f"`internvideo dataset migrate {shown(folder)}` brings it up to date in place",
+        "no release ever wrote that format: put a copy of dataset.toml back, or curate into a new folder",
     )
 
 

@@ -7,6 +7,7 @@ A file appears under its name only when it is complete.
 
 import math
 import os
+import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
@@ -227,7 +228,7 @@ class _Sound:
 @contextmanager
 def _complete_or_absent(path: Path) -> Iterator[Path]:
     """A short name beside `path` to write to; it takes the name `path` on success and vanishes on failure."""
-    partial = path.with_name(f".partial-{os.getpid()}-{abs(hash(path.name)) % 10**8:08}{path.suffix.lower()}")
+    partial = path.with_name(f".partial-{os.getpid()}-{zlib.crc32(os.fsencode(path.name)):08x}{path.suffix.lower()}")
     try:
         yield partial
         partial.replace(path)
