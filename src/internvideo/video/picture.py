@@ -11,7 +11,7 @@ from av.video.reformatter import Interpolation, VideoReformatter
 from internvideo.video import pixels
 from internvideo.video.colour import orientation, to_rgb
 
-_PLANAR = frozenset({"yuv420p", "yuvj420p"})
+_PLANAR = {"yuv420p": "yuv422p", "yuvj420p": "yuvj422p"}  # and the same with the colour of each row
 _FULL = frozenset({"yuvj420p", "yuvj422p", "yuvj444p", "gray"})
 _LUMA_FIRST = _FULL | {"yuv420p", "yuv422p", "yuv444p", "nv12", "nv21", "yuva420p"}  # plane 0 is 8-bit luma
 _FULL_RANGE = 2  # ITU-T H.273 numbers as FFmpeg uses them
@@ -87,8 +87,8 @@ class Picture:
 def _convert_samples(frame: av.VideoFrame, sampler: pixels.Sampler) -> np.ndarray:
     """(3, h, w) uint8 RGB of the pixels that the sampler hits, converting no others.
 
-    They are copied into a small frame, one to each 2 x 2 block, which in 4:2:0 shares its colour: so swscale makes of
-    them exactly what it would make of the whole frame, at a sixth of the cost of converting 1280 x 720.
+    They are copied into a small 4:2:2 frame, one to each pair of pixels that shares its colour. swscale converts that
+    by the same arithmetic as 4:2:0: so it makes of them exactly what it would make of the whole frame.
     """
     h, w = pixels.grid_size(frame.height, frame.width)
     blocks = _blocks(frame.format.name, h, w)
@@ -100,19 +100,18 @@ def _convert_samples(frame: av.VideoFrame, sampler: pixels.Sampler) -> np.ndarra
     green, blue, red = _reformatted(blocks.frame, "gbrp").planes
     small = np.empty((3, h, w), np.uint8)
     for channel, plane in zip(small, (red, green, blue), strict=True):
-        np.copyto(channel, _rows(plane, 2 * w).view("<u2")[::2], casting="unsafe")  # keeps the left one of two pixels
+        np.copyto(channel, _rows(plane, 2 * w).view("<u2"), casting="unsafe")  # keeps the left one of two pixels
     return small
 
 
 class _Blocks:
-    """A 4:2:0 frame of (2 h, 2 w) pixels. luma: (h, w) uint16 view of the upper left pixel of each 2 x 2 block, which
-    also sets its right neighbour to 0. chroma: two (h, w) uint8 views."""
+    """A 4:2:2 frame of (h, 2 w) pixels. luma: (h, w) uint16 view of the left pixel of each pair, which also sets its
+    right neighbour to 0. chroma: two (h, w) uint8 views."""
 
     def __init__(self, name: str, h: int, w: int) -> None:
-        self.frame = av.VideoFrame(-(-w // 8) * 16, 2 * h, name)  # a width that swscale fills, see `Picture.small`
+        self.frame = av.VideoFrame(-(-w // 8) * 16, h, _PLANAR[name])  # a width that swscale fills, see `Picture.small`
         luma, *chroma = self.frame.planes
-        _rows(luma, 2 * w)[...] = 0
-        self.luma = _rows(luma, 2 * w).view("<u2")[::2]
+        self.luma = _rows(luma, 2 * w).view("<u2")
         self.chroma = [_rows(plane, w) for plane in chroma]
 
 
