@@ -2,7 +2,8 @@
 
 Run     python benchmarks/curate.py [--quick] [--hour]
 Gives   JSON lines and a table. The values of both runs are compared first: they must be the same bytes.
-Files   made here: eight 720p H.264 files of 60 s (--quick: 8 s), three B-frames, moving texture with cuts; --hour adds one of 1 h.
+Files   made here: eight 720p H.264 files of 60 s (--quick: 8 s), three B-frames, moving texture with cuts; one long
+        file whose packets are those of a short one again and again.
 """
 
 import argparse

@@ -4,7 +4,12 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from internvideo.jobs.classify import classify as classify
     from internvideo.jobs.curate import curate as curate
+    from internvideo.jobs.features import features as features
+    from internvideo.jobs.prepare import prepare as prepare
+    from internvideo.jobs.prepare import tokenize as tokenize
+    from internvideo.models import load_model as load_model
     from internvideo.store.dataset import Dataset as Dataset
     from internvideo.video.probe import probe as probe
     from internvideo.video.reader import open_video as open_video
@@ -14,10 +19,26 @@ __version__ = "0.1.0"
 _PUBLIC = {
     "open_video": "internvideo.video.reader",
     "probe": "internvideo.video.probe",
+    "prepare": "internvideo.jobs.prepare",
+    "tokenize": "internvideo.jobs.prepare",
+    "load_model": "internvideo.models",
     "curate": "internvideo.jobs.curate",
+    "classify": "internvideo.jobs.classify",
+    "features": "internvideo.jobs.features",
     "Dataset": "internvideo.store.dataset",
 }
-__all__ = ["Dataset", "__version__", "curate", "open_video", "probe"]
+__all__ = [
+    "Dataset",
+    "__version__",
+    "classify",
+    "curate",
+    "features",
+    "load_model",
+    "open_video",
+    "prepare",
+    "probe",
+    "tokenize",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -72,7 +72,7 @@ class Licence:
 class Preprocess:
     """How a checkpoint wants its clips: which frames, how resized and cut, how normalised. Travels with the weights.
 
-    The function is `internvideo.video.transforms.preprocess`; the published ones are in its table `PREPROCESS`.
+    The function is `internvideo.video.transforms.preprocess`; the published ones are in `internvideo.models.families`.
     """
 
     size: int  # pixels per side of the square that the model sees

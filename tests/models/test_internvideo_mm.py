@@ -75,9 +75,7 @@ def norm(weights, name, x):
 def clip_weights(made):
     """The part of a model that CLIP has, under CLIP's names, with two-dimensional patches."""
     shared = {k: v for k, v in made.state_dict().items() if not k.startswith(NEW_BESIDE_CLIP)}
-    theirs = to_theirs(shared, CLIP_RENAMES[4:])
-    theirs["visual.conv1.weight"] = theirs["visual.conv1.weight"][:, :, 0]
-    return theirs
+    return to_theirs(shared, CLIP_RENAMES)
 
 
 def test_clip_weights_give_clips_own_answer_for_the_frame_mean():

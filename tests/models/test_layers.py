@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from internvideo.models.layers import (
     CrossAttention,
     DropPath,
+    FeedForward,
     SelfAttention,
     TubePatches,
     attend,
@@ -138,3 +139,13 @@ def test_the_class_row_of_a_picture_table_stays():
     assert resized.shape == (11, 4)
     assert (resized[0] == table[0]).all()
     assert resize_picture_positions(table, (3, 3)) is table
+
+
+def test_the_quick_way_through_the_feed_forward_gives_the_same_numbers():
+    torch.manual_seed(0)
+    layer, tokens = FeedForward(64, 256, "quick-gelu").eval(), 3 * torch.randn(2, 5, 64)
+    with torch.no_grad():
+        quick = layer(tokens)
+    assert quick.shape == tokens.shape and not quick.requires_grad
+    torch.testing.assert_close(quick, layer(tokens).detach(), rtol=1e-5, atol=1e-6)
+    assert layer(tokens).requires_grad

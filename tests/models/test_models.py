@@ -11,6 +11,9 @@ from internvideo.models.renaming import WeightsError, to_theirs
 from internvideo.models.weights import write_weights
 
 COUNTS = {
+    "clip-b-32": 151_277_313,
+    "clip-b-16": 149_620_737,
+    "clip-l-14": 427_616_513,
     "viclip-b-16": 149_603_841,
     "viclip-l-14": 427_590_145,
     "videomae-b-16": 86_534_800,

@@ -84,15 +84,47 @@ def test_classes_of_packages_that_are_not_there_are_tolerated(tmp_path):
     same(read_weights(patched))
 
 
-def test_torchscript_programs_are_named(tmp_path):
-    file = tmp_path / "x.pt"
-    torch.save(STATE, file)
-    with zipfile.ZipFile(file) as source:
-        folder = source.namelist()[0].split("/")[0]
-    with zipfile.ZipFile(file, "a") as archive:
-        archive.writestr(f"{folder}/constants.pkl", b"")
-    with pytest.raises(WeightsError, match="is a TorchScript program"):
-        read_weights(file)
+class Program(nn.Module):
+    """Nested parts, a buffer, half precision, settings: what OpenAI's CLIP archives hold."""
+
+    def __init__(self):
+        super().__init__()
+        self.part = nn.Sequential(nn.Linear(3, 2), nn.LayerNorm(2)).half()
+        self.table = nn.Parameter(torch.arange(6.0).reshape(2, 3).T)  # not contiguous
+        self.register_buffer("size", torch.tensor(224))
+        self.steps, self.words = [1, 2], {"a": 1}
+
+    def forward(self, x):
+        return self.part(x.half()).float() @ self.table.T + self.size
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_tensors_are_read_from_a_torchscript_archive_without_its_program(tmp_path):
+    file, program = tmp_path / "x.pt", Program()
+    torch.jit.script(program).save(file)
+    same(read_weights(file), program.state_dict())
+    broken = tmp_path / "y.pt"
+    with zipfile.ZipFile(file) as source, zipfile.ZipFile(broken, "w", zipfile.ZIP_STORED) as target:
+        for entry in source.infolist():  # the program itself is not needed
+            data = b"raise SystemExit" if "/code/" in entry.filename else source.read(entry)
+            target.writestr(entry, data)
+    same(read_weights(broken), program.state_dict())
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:DeprecationWarning")
+def test_a_torchscript_archive_that_names_functions_is_refused(tmp_path):
+    file, bad = tmp_path / "x.pt", tmp_path / "y.pt"
+    torch.jit.script(Program()).save(file)
+    for content, problem in ((pickle.dumps(Forbidden(), 2), "asks to call `(posix|nt).mkdir`"), (b"", "not a whole")):
+        with zipfile.ZipFile(file) as source, zipfile.ZipFile(bad, "w", zipfile.ZIP_STORED) as target:
+            for entry in source.infolist():
+                target.writestr(entry, content if entry.filename.endswith("/data.pkl") else source.read(entry))
+        with pytest.raises(WeightsError, match=problem):
+            read_weights(bad)
+    cut = file.read_bytes()
+    bad.write_bytes(cut[: len(cut) // 2])
+    with pytest.raises(WeightsError):
+        read_weights(bad)
 
 
 @pytest.mark.filterwarnings("ignore:Detected pickle protocol")

@@ -11,6 +11,7 @@ from internvideo.errors import UsageError
 from internvideo.models import answer_head, caption_decoder, internvideo_mm
 from internvideo.models.answer_head import AnswerHead, option_scores, option_similarity
 from internvideo.models.caption_decoder import CaptionDecoder, infer_caption_config
+from internvideo.models.families import PREPROCESS
 from internvideo.models.internvideo_mm import RENAMES, InternVideoMM
 from internvideo.text.tokenizer import padding, tokenizer
 from internvideo.video import published_sampling as sampling
@@ -100,7 +101,7 @@ def heads(case: Case) -> Iterator[Answer]:
 def preprocess(case: Case) -> Iterator[Answer]:
     frames = case["in.frames_rgb_u8"].numpy()
     picked = sampling.internvideo_mm_demo(len(frames), len(case["out.indices"]))
-    clip = transforms.preprocess(frames[picked], transforms.PREPROCESS["internvideo-mm-demo"])
+    clip = transforms.preprocess(frames[picked], PREPROCESS["internvideo-mm-demo"])
     yield Answer("indices", picked, EXACT)
     yield Answer("video_stride7", clip[:, :, ::7, ::7], Limit(floor=0.05))
     yield Answer("mean_per_frame", clip.mean((0, 2, 3)), Limit(floor=0.01))

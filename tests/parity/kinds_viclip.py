@@ -10,6 +10,7 @@ import torch
 
 from internvideo.metrics.ranking import dual_softmax, viclip_retrieval
 from internvideo.models import viclip
+from internvideo.models.families import IMAGENET_MEAN, IMAGENET_STD
 from internvideo.models.renaming import count, to_theirs
 from internvideo.models.text_tower import TextConfig, TextTower, infer_text_config
 from internvideo.models.viclip import RENAMES, ViCLIP, VideoConfig, VideoTower
@@ -308,7 +309,7 @@ def preprocess(case: Case) -> Iterator[Answer]:
     frames, (width, height) = case["in.frames_bgr_u8"].numpy(), case.meta["target_size"]
     picked = frames[sampling.viclip_demo(len(frames), case.meta["fnum"])][..., ::-1]
     resized = resize(np.ascontiguousarray(picked), height, width, interpolation="opencv-bilinear")
-    clip = transforms.normalise(resized, transforms.IMAGENET_MEAN, transforms.IMAGENET_STD)
+    clip = transforms.normalise(resized, IMAGENET_MEAN, IMAGENET_STD)
     yield Answer("tensor", clip.transpose(1, 0, 2, 3)[None], Limit(floor=0.02))
 
 

@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 from safetensors.numpy import load_file
 
 from internvideo.errors import UsageError, pick
+from internvideo.models.families import PREPROCESS
 from internvideo.records import Preprocess
 from internvideo.video import transforms
 from internvideo.video.resize import INTERPOLATIONS, resize
 from internvideo.video.sampling import FRAME_POLICIES
-from internvideo.video.transforms import PREPROCESS, preprocess
+from internvideo.video.transforms import preprocess
 
 sides = st.integers(1, 300)
 seeds = st.integers(0, 2**32 - 1)

@@ -60,10 +60,11 @@ def _run(given: list[str]) -> int:
     parser = build_parser()
     chosen, rest = parser.parse_known_args(given)
     words = [word for word in rest if not word.startswith("-")]
-    if len(words) < len(rest) or (rest and not hasattr(chosen, "folders")):
+    many = next((name for name in ("folders", "videos") if hasattr(chosen, name)), None)
+    if len(words) < len(rest) or (rest and many is None):
         raise UsageError(f"not understood: {' '.join(rest)}", f"`internvideo {chosen.verb} --help` shows an example")
-    if rest:
-        chosen.folders += words  # argparse takes words behind an option for strangers
+    if rest and many is not None:
+        getattr(chosen, many).extend(words)  # argparse takes words behind an option for strangers
     run: Callable[[argparse.Namespace], int] | None = getattr(chosen, "run", None)
     if run is None:
         parser.print_help()

@@ -2,7 +2,7 @@
 
 import argparse
 
-from internvideo.app.verbs import Verb, json_option, show
+from internvideo.app.verb import Verb, json_option, show
 
 
 def _dataset_option(parser: argparse.ArgumentParser) -> None:

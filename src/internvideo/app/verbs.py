@@ -1,44 +1,11 @@
 """The verbs of the command line and their options. A verb's body is one call of `internvideo.jobs`."""
 
 import argparse
-import json
-import sys
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
 
-
-@dataclass(frozen=True)
-class Verb:
-    """One word of the command line: what it takes, what it calls, one example."""
-
-    name: str
-    summary: str
-    example: str
-    options: Callable[[argparse.ArgumentParser], None]
-    run: Callable[[argparse.Namespace], int]
-
-    def add_to(self, verbs: Any) -> None:
-        """Add this verb to a group of subparsers."""
-        parser = verbs.add_parser(
-            self.name,
-            help=self.summary,
-            description=self.summary,
-            epilog=f"Example: {self.example}",
-            allow_abbrev=False,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-        )
-        self.options(parser)
-        parser.set_defaults(run=self.run)
-
-
-def show(data: Any, as_json: bool, text: Callable[[], str]) -> None:
-    """Data to stdout: JSON when asked for, else the text."""
-    print(json.dumps(data, ensure_ascii=False, default=str) if as_json else text())
-
-
-def json_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", dest="as_json", help="print JSON instead of text")
+from internvideo.app.dataset_verbs import DATASET_VERBS
+from internvideo.app.inference_verbs import INFERENCE_VERBS
+from internvideo.app.model_verbs import MODEL_VERBS
+from internvideo.app.verb import Verb, group, json_option, show
 
 
 def _curate_options(parser: argparse.ArgumentParser) -> None:
@@ -101,26 +68,16 @@ def _doctor(given: argparse.Namespace) -> int:
     return report.exit_code
 
 
-def _dataset_options(parser: argparse.ArgumentParser) -> None:
-    from internvideo.app.dataset_verbs import DATASET_VERBS
-
-    inner = parser.add_subparsers(dest="dataset_verb", metavar="VERB", required=True, parser_class=type(parser))
-    for verb in DATASET_VERBS:
-        verb.add_to(inner)
-
-
-def _no_inner_verb(given: argparse.Namespace) -> int:
-    print("`internvideo dataset --help` shows what can be asked of a dataset", file=sys.stderr)
-    return 2
-
-
 VERBS = (
     Verb("demo", "The main job on a small rendered world, or on a folder of yours, from nothing to a report.",
          "internvideo demo ~/Videos", _demo_options, _demo),
     Verb("curate", "Turn folders of raw videos into a dataset: shots, scores, captions, duplicates, subsets.",
          "internvideo curate ~/Videos --out my-dataset operators.shots.min_seconds=1", _curate_options, _curate),
-    Verb("dataset", "Look into a dataset, check it, repair it, export it.",
-         "internvideo dataset status my-dataset", _dataset_options, _no_inner_verb),
+    group("dataset", "Look into a dataset, check it, repair it, export it.",
+          "internvideo dataset status my-dataset", DATASET_VERBS),
+    *INFERENCE_VERBS,
+    group("models", "Networks and their weights: list, show, fetch, convert, verify.",
+          "internvideo models list", MODEL_VERBS),
     Verb("doctor", "Check this machine: versions, codecs, a decode self-test, memory, GPU.",
          "internvideo doctor", json_option, _doctor),
 )  # fmt: skip

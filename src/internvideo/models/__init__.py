@@ -1,25 +1,51 @@
-"""The networks by name, and weights from local files into them. Networks know tensors only."""
+"""The networks by name, and weights into them. Networks know tensors only; what goes with them is in `families`."""
 
+import warnings
 from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from dataclasses import dataclass, fields, is_dataclass, replace
+from os import PathLike
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import NamedTuple, Protocol, TypeVar
 
-import torch
 from torch import nn
 
 from internvideo.errors import pick
 from internvideo.models import cross_model, internvideo_mm, uniformerv2, viclip, videomae
+from internvideo.models.families import (
+    FAMILIES,
+    PREPROCESS,
+    RANDOM,
+    Card,
+    Family,
+    NonCommercialWeights,
+    fitted,
+    stated_licence,
+)
+from internvideo.models.meta import shapes_only
 from internvideo.models.renaming import Renames, Shapes, WeightsError
-from internvideo.models.weights import Weights, load, read_weights, recognise
+from internvideo.models.weights import Weights, load, read_facts, read_weights, recognise, shown
+from internvideo.models.zoo import ZOO
+from internvideo.records import Licence, Preprocess
 
 C = TypeVar("C")
 N = TypeVar("N", bound=nn.Module)
 Sizes = tuple[tuple[str, int], ...]
+ClipShape = tuple[int, int]  # pixels per side, and frames (0: any)
+
+FROM_CLIP = ("clip", "hf-clip")  # layouts of CLIP's weights
+SOMETHING_CLASSES = 174  # of Something-Something, which VideoMAE samples over the whole video
 
 
 class Infer(Protocol[C]):
     def __call__(self, shapes: Shapes, base: C, /) -> C: ...
+
+
+class Loaded(NamedTuple):
+    network: nn.Module
+    layout: str  # "own", "random", or a key of the network's layouts
+    clip: ClipShape
 
 
 @dataclass(frozen=True)
@@ -27,29 +53,84 @@ class Model:
     """One line of `MODELS`: calling it builds the network with random weights, on the current default device."""
 
     network: type[nn.Module]
+    family: Family
     sizes: Sizes  # what weights cannot change
-    build: Callable[[], nn.Module]
-    load: Callable[[Weights], nn.Module]
+    build: Callable[[], Loaded]
+    load: Callable[[Weights], Loaded]
+    layouts: Mapping[str, Renames]  # published names of the weights
 
     def __call__(self) -> nn.Module:
-        return self.build()
+        return self.build().network
 
 
-def load_model(name: str, weights: Path | None = None) -> nn.Module:
-    """A network by name, in evaluation mode; with weights from a file in our own or any published layout.
+def load_model(name: str, weights: str | PathLike[str] | None = None, *, precision: str = "fp32") -> nn.Module:
+    """A network by name, in evaluation mode, with its `Card` as the attribute `card`.
 
-    Classes, frame counts, picture sizes and caption layers come from the weights; widths and depths must be those of
-    the name. CLIP's weights start the networks that were made from it. Raises UsageError for an unknown name and
-    WeightsError for weights that do not fit.
+    weights: a file in our own or any published layout; or what `models.fetch.resolve` takes: a name of the zoo that
+    was fetched, hf://owner/repo/file, a hub id, an https address. None: random. Classes, frame counts, picture sizes
+    and caption layers come from the weights; widths and depths must be those of the name. CLIP's weights start the
+    networks that were made from it. precision: see `models.precision`.
+    Raises UsageError for an unknown name and WeightsError for weights that do not fit. Warns (NonCommercialWeights)
+    if the licence of the weights forbids commercial use.
     """
     model = pick(MODELS, name, "model")
-    return (model() if weights is None else model.load(read_weights(weights))).eval()
+    if weights is None:
+        loaded = model.build()
+        card = Card(name, model.family, _preprocess(model.family, loaded, 0), RANDOM, "random")
+    else:
+        loaded, card = _from_file(name, model, weights)
+    network = with_card(loaded.network, card)
+    if precision == "fp32":
+        return network
+    from internvideo.models.precision import convert
+
+    return convert(network, precision)
+
+
+def with_card(network: nn.Module, card: Card) -> nn.Module:
+    """The same network in evaluation mode, with its card; warns if the licence forbids commercial use."""
+    vars(network)["card"] = card  # plain data: no part of the state
+    if card.licence.commercial is False:
+        told = f"the weights of {card.name} ({card.licence.name}) may not be used commercially: {card.licence.evidence}"
+        warnings.warn(NonCommercialWeights(told), stacklevel=3)
+    return network.eval()
+
+
+def _from_file(name: str, model: Model, weights: str | PathLike[str]) -> tuple[Loaded, Card]:
+    from internvideo.models.fetch import folder_of, resolve, weights_hash  # only where there are files to look for
+
+    path = resolve(name, weights if isinstance(weights, str) else Path(weights))
+    with ThreadPoolExecutor(1) as beside:  # hashing takes as long as loading
+        digest = beside.submit(weights_hash, path)
+        loaded = model.load(read_weights(path))
+        known = ZOO.get(path.parent.name)
+        known = known if known and path.parent == folder_of(known) else None
+        licence = known.licence if known else stated_licence(read_facts(path)) or _usual_licence(model, loaded.layout)
+        how = _preprocess(model.family, loaded, known.frames if known else 0)
+        source = shown(path) if Path(weights).is_file() else str(weights)
+        return loaded, Card(name, model.family, how, licence, digest.result(), source)
+
+
+def _usual_licence(model: Model, layout: str) -> Licence:
+    """Of a file that says nothing: a published layout means published weights."""
+    if layout == "own":
+        return Licence("not stated")
+    return FAMILIES["clip"].licence if layout in FROM_CLIP else model.family.licence
+
+
+def _preprocess(family: Family, loaded: Loaded, frames: int) -> Preprocess:
+    size, own_frames = loaded.clip
+    config = getattr(loaded.network, "config", None)
+    sparse = isinstance(config, videomae.ClassifierConfig) and config.classes == SOMETHING_CLASSES
+    return fitted(PREPROCESS["videomae-sparse"] if sparse else family.preprocess, size, frames or own_frames)
 
 
 def _model(
+    family: str,
     network: type[N],
     build: Callable[[C], N],
     config: C,
+    clip: Callable[[C], ClipShape],
     infer: Infer[C] | None = None,
     layouts: Mapping[str, Renames] | None = None,
     start: Callable[[Weights, C], Weights] | None = None,
@@ -57,23 +138,35 @@ def _model(
 ) -> Model:
     """A line of `MODELS`. start, new_beside_clip: how CLIP's weights become ours, and what they cannot fill."""
 
-    def load_into(weights: Weights) -> nn.Module:
-        with torch.device("meta"):
-            names = build(config).state_dict().keys()
-        layout, ours = recognise(weights, names, layouts or {})
-        if layout == "clip" and start is not None:
-            begun = build(config)
-            load(begun, start(ours, config), may_miss=new_beside_clip)
-            return begun
-        found = config if infer is None else infer({key: tuple(value.shape) for key, value in ours.items()}, config)
+    def fitting(weights: Weights) -> C:
+        try:
+            shapes = {key: tuple(value.shape) for key, value in weights.items()}
+            found = config if infer is None else infer(shapes, config)
+        except (KeyError, IndexError, ValueError):  # a part is missing or misshapen: `load` will say which
+            return config
         if _sizes(found) != _sizes(config):
             raise _another_size(network, _sizes(found), _sizes(config))
-        with torch.device("meta"):
-            model = build(found)
-        load(model, ours)
-        return model
+        return found
 
-    return Model(network, _sizes(config), lambda: build(config), load_into)
+    def load_into(weights: Weights) -> Loaded:
+        with shapes_only():
+            names = build(config).state_dict().keys()
+        layout, ours = recognise(weights, names, layouts or {})
+        found, new = config, new_beside_clip
+        if layout in FROM_CLIP and start is not None:
+            ours = start(ours, config)
+            fitting(ours)
+        else:
+            found, new = fitting(ours), ()
+        with nullcontext() if new else shapes_only():
+            model = build(found)
+        load(model, ours, may_miss=new)
+        return Loaded(model, layout, clip(found))
+
+    def begin() -> Loaded:
+        return Loaded(build(config), "random", clip(config))
+
+    return Model(network, FAMILIES[family], _sizes(config), begin, load_into, layouts or {})
 
 
 def _another_size(network: type[nn.Module], found: Sizes, wanted: Sizes) -> WeightsError:
@@ -100,48 +193,98 @@ def _sizes(config: object) -> Sizes:
 
 
 def _viclip(config: viclip.ViCLIPConfig) -> Model:
-    kind, new = viclip.ViCLIP, ("temperature", "video.times")
-    return _model(kind, kind, config, viclip.infer_config, viclip.LAYOUTS, viclip.start_from_clip, new)
+    return _model(
+        "viclip",
+        viclip.ViCLIP,
+        viclip.ViCLIP,
+        config,
+        lambda config: (config.video.size, config.video.frames),
+        viclip.infer_config,
+        viclip.LAYOUTS,
+        viclip.start_from_clip,
+        ("temperature", "video.times"),
+    )
 
 
 def _classifier(config: videomae.ClassifierConfig) -> Model:
     kind = videomae.VideoMAEClassifier
-    return _model(kind, kind, config, videomae.infer_classifier_config, videomae.LAYOUTS)
+    layouts = videomae.LAYOUTS
+    return _model("videomae", kind, kind, config, _of_clip, videomae.infer_classifier_config, layouts)
 
 
 def _pretrain(config: videomae.PretrainConfig) -> Model:
-    kind = videomae.VideoMAE
-    return _model(kind, kind, config, videomae.infer_pretrain_config, videomae.PRETRAIN_LAYOUTS)
+    kind, layouts = videomae.VideoMAE, videomae.PRETRAIN_LAYOUTS
+    return _model("videomae", kind, kind, config, _of_clip, videomae.infer_pretrain_config, layouts)
+
+
+def _of_clip(config: videomae.ClassifierConfig | videomae.PretrainConfig) -> ClipShape:
+    return config.clip.size, config.clip.frames
 
 
 def _mm(config: internvideo_mm.InternVideoMMConfig) -> Model:
-    kind, new = internvideo_mm.InternVideoMM, internvideo_mm.NEW_BESIDE_CLIP
-    return _model(kind, kind, config, internvideo_mm.infer_config, internvideo_mm.LAYOUTS, internvideo_mm.fit, new)
+    return _model(
+        "internvideo-mm",
+        internvideo_mm.InternVideoMM,
+        internvideo_mm.InternVideoMM,
+        config,
+        lambda config: (config.video.size, 0),
+        internvideo_mm.infer_config,
+        internvideo_mm.LAYOUTS,
+        internvideo_mm.fit,
+        internvideo_mm.NEW_BESIDE_CLIP,
+    )
+
+
+def _clip(config: internvideo_mm.InternVideoMMConfig) -> Model:
+    return _model(
+        "clip",
+        internvideo_mm.InternVideoMM,
+        internvideo_mm.InternVideoMM,
+        config,
+        lambda config: (config.video.size, 0),
+        internvideo_mm.infer_clip_config,
+        internvideo_mm.CLIP_LAYOUTS,
+        internvideo_mm.fit,
+    )
 
 
 def _uniformerv2(config: uniformerv2.UniFormerV2Config) -> Model:
-    kind, new = uniformerv2.UniFormerV2, uniformerv2.NEW_BESIDE_CLIP
-    return _model(kind, kind, config, uniformerv2.infer_config, uniformerv2.LAYOUTS, uniformerv2.fit, new)
+    return _model(
+        "uniformerv2",
+        uniformerv2.UniFormerV2,
+        uniformerv2.UniFormerV2,
+        config,
+        lambda config: (config.frames.size, 0),
+        uniformerv2.infer_config,
+        uniformerv2.LAYOUTS,
+        uniformerv2.fit,
+        uniformerv2.NEW_BESIDE_CLIP,
+    )
 
 
 def _cross(config: cross_model.CrossModelConfig) -> Model:
-    return _model(cross_model.CrossModel, cross_model.CrossModel, config)
+    kind = cross_model.CrossModel
+    return _model("internvideo-cma", kind, kind, config, lambda config: _of_clip(config.masked))
 
 
 def _patch14(config: viclip.ViCLIPConfig) -> viclip.ViCLIPConfig:
     return replace(config, video=replace(config.video, patch=14, size=56))
 
 
-def _frames14(config: uniformerv2.FrameConfig) -> uniformerv2.FrameConfig:
-    return replace(config, patch=14, size=56)
+def _frames(config: uniformerv2.FrameConfig, patch: int) -> uniformerv2.FrameConfig:
+    return replace(config, patch=patch, size=4 * patch)
 
 
 _MM_DEBUG, _UNIFORMER_DEBUG = internvideo_mm.INTERNVIDEO_MM_DEBUG, uniformerv2.UNIFORMERV2_DEBUG
-_MM_DEBUG_14 = replace(_MM_DEBUG, video=_frames14(_MM_DEBUG.video))
-_UNIFORMER_DEBUG_14 = replace(_UNIFORMER_DEBUG, frames=_frames14(_UNIFORMER_DEBUG.frames))
+_MM_DEBUG_14 = replace(_MM_DEBUG, video=_frames(_MM_DEBUG.video, 14))
+_UNIFORMER_DEBUG_14 = replace(_UNIFORMER_DEBUG, frames=_frames(_UNIFORMER_DEBUG.frames, 14))
+_CLIP_DEBUG = internvideo_mm.CLIP_DEBUG
 
 # Every name has a small sibling `<name>-debug`, at most 64 wide, for tests and dry runs.
 MODELS: Mapping[str, Model] = {
+    "clip-b-32": _clip(internvideo_mm.CLIP_B32),
+    "clip-b-16": _clip(internvideo_mm.CLIP_B16),
+    "clip-l-14": _clip(internvideo_mm.CLIP_L14),
     "viclip-b-16": _viclip(viclip.VICLIP_B16),
     "viclip-l-14": _viclip(viclip.VICLIP_L14),
     "videomae-b-16": _classifier(videomae.CLASSIFIER_B),
@@ -157,6 +300,10 @@ MODELS: Mapping[str, Model] = {
     "uniformerv2-l-14-336": _uniformerv2(uniformerv2.UNIFORMERV2_L14_336),
     "internvideo-cma-b": _cross(cross_model.CROSS_MODEL_B),
     "internvideo-cma-h": _cross(cross_model.CROSS_MODEL_H),
+    **{
+        f"clip-{size}-debug": _clip(replace(_CLIP_DEBUG, video=_frames(_CLIP_DEBUG.video, patch)))
+        for size, patch in (("b-32", 32), ("b-16", 16), ("l-14", 14))
+    },
     "viclip-b-16-debug": _viclip(viclip.VICLIP_DEBUG),
     "viclip-l-14-debug": _viclip(_patch14(viclip.VICLIP_DEBUG)),
     **{f"videomae-{size}-16-debug": _classifier(videomae.CLASSIFIER_DEBUG) for size in "blh"},

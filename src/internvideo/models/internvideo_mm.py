@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from internvideo.models import caption_decoder
 from internvideo.models.caption_decoder import CaptionConfig, CaptionDecoder, infer_caption_config
-from internvideo.models.renaming import Renames, Shapes, prefixed
+from internvideo.models.renaming import HF_CLIP, Renames, Shapes, WeightsError, prefixed, through
 from internvideo.models.text_tower import RENAMES as TEXT_RENAMES
 from internvideo.models.text_tower import TextConfig, TextTower, infer_text_config
 from internvideo.models.uniformerv2 import FRAMES_L14, TOWER_RENAMES, FrameConfig, FrameTower, infer_frame_config
@@ -104,6 +104,14 @@ def fit(weights: Weights, config: InternVideoMMConfig) -> Weights:
     return from_pictures(weights, "video.", 3 if tower.halve_time else 1, tower.size // tower.patch)
 
 
+def infer_clip_config(shapes: Shapes, base: InternVideoMMConfig) -> InternVideoMMConfig:
+    """`infer_config` for CLIP's own weights. Raises WeightsError for those of InternVideo-MM."""
+    found = infer_config(shapes, base)
+    if found.video.global_layers or found.captioner or found.text.mask_token:
+        raise WeightsError("these are weights of InternVideo-MM, not of CLIP", "try a name like `internvideo-mm-b-16`")
+    return found
+
+
 def merge_with_clip(clip: Weights, tuned: Weights, share: float = 0.5, *, half: bool = False) -> Weights:
     """WiSE-FT as the zero-shot evaluations of InternVideo-MM do it: `share` of CLIP in all that CLIP has (our names).
 
@@ -128,6 +136,15 @@ INTERNVIDEO_MM_DEBUG = InternVideoMMConfig(
     text=TextConfig(width=64, depth=2, heads=2, projection=32, mask_token=True),
     captioner=CaptionConfig(width=64, video_width=64, depth=1, heads=2, queries=4),
 )
+CLIP_B16 = InternVideoMMConfig(video=FrameConfig(global_layers=()), text=TextConfig())
+CLIP_B32 = replace(CLIP_B16, video=replace(CLIP_B16.video, patch=32))
+CLIP_L14 = InternVideoMMConfig(
+    video=replace(FRAMES_L14, global_layers=()), text=TextConfig(width=768, heads=12, projection=768)
+)
+CLIP_DEBUG = InternVideoMMConfig(
+    video=replace(INTERNVIDEO_MM_DEBUG.video, global_layers=()),
+    text=TextConfig(width=64, depth=2, heads=2, projection=32),
+)
 
 RENAMES: Renames = (
     ("visual_proj", "video_projection"),
@@ -146,7 +163,7 @@ CHECKPOINT_RENAMES: Renames = (
     *prefixed(caption_decoder.RENAMES, "caption_decoder.", "captioner."),
 )
 
-# OpenAI and OpenCLIP; the patches are two-dimensional there (`weights.inflate`), and there is nothing across frames.
+# OpenAI and OpenCLIP; the patches are those of pictures (`weights.inflate`), and there is nothing across frames.
 CLIP_RENAMES: Renames = (
     ("input_resolution", None),
     ("context_length", None),
@@ -155,6 +172,7 @@ CLIP_RENAMES: Renames = (
     ("logit_scale", "log_scale"),
     ("visual.proj", "video_projection"),
     ("visual.ln_post.", "video_norm."),
+    ("visual.conv1.weight", "video.patches.weight|2D"),
     *prefixed(TOWER_RENAMES, "visual.", "video."),
     *prefixed(TEXT_RENAMES, "", "text."),
 )
@@ -162,4 +180,10 @@ CLIP_RENAMES: Renames = (
 # What CLIP's weights cannot fill.
 NEW_BESIDE_CLIP = ("video.clip_token", "video.balance", "video.global_blocks.", "text.mask_token", "captioner.")
 
-LAYOUTS = {"checkpoint": CHECKPOINT_RENAMES, "official": RENAMES, "clip": CLIP_RENAMES}
+LAYOUTS = {
+    "checkpoint": CHECKPOINT_RENAMES,
+    "official": RENAMES,
+    "clip": CLIP_RENAMES,
+    "hf-clip": through(HF_CLIP, CLIP_RENAMES),
+}
+CLIP_LAYOUTS = {"clip": CLIP_RENAMES, "hf-clip": through(HF_CLIP, CLIP_RENAMES)}

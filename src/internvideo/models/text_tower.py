@@ -68,7 +68,7 @@ class TextTower(nn.Module):
 
     def pool(self, tokens: Tensor, ids: Tensor) -> Tensor:
         """The token at the first largest id of each row: (B, L, D), (B, L) -> (B, D)."""
-        return tokens[torch.arange(len(ids), device=ids.device), ids.argmax(dim=-1)]
+        return tokens[torch.arange(ids.shape[0], device=ids.device), ids.argmax(dim=-1)]
 
     def _initialise(self) -> None:
         """CLIP's recipe."""

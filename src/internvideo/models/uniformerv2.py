@@ -27,7 +27,7 @@ from internvideo.models.layers import (
     heads_of,
     resize_picture_positions,
 )
-from internvideo.models.renaming import CLIP_BLOCK, Renames, Shapes, count, prefixed
+from internvideo.models.renaming import CLIP_BLOCK, HF_CLIP, Renames, Shapes, count, prefixed, through
 from internvideo.models.text_tower import initialise_blocks
 from internvideo.models.weights import Weights, from_pictures
 
@@ -41,7 +41,8 @@ class FrameConfig:
     heads: int = 12
     patch: int = 16  # pixels per side of one token
     size: int = 224  # pixels per side of the frames it was trained on: size of the table of places
-    global_layers: tuple[int, ...] = (8, 9, 10, 11)  # blocks, from 0, whose output a global block reads
+    # Blocks, from 0, whose output a global block reads. None: CLIP itself, the clip's feature is the mean class token.
+    global_layers: tuple[int, ...] = (8, 9, 10, 11)
     global_heads: int = 12
     local_parts: Literal[0, 1, 2] = 0  # per block: before the attention, and before the feed-forward
     local_hidden: int | None = None  # channels inside the local parts; None: width / 1.5, rounded down
@@ -101,8 +102,9 @@ class FrameTower(nn.Module):
         width, side = config.width, config.size // config.patch
         self.class_token = nn.Parameter(torch.empty(width))
         self.positions = nn.Parameter(torch.empty(1 + side * side, width))  # the first row is the class token's
-        self.clip_token = nn.Parameter(torch.zeros(1, 1, width))
-        self.balance = nn.Parameter(torch.zeros(width)) if config.mix_frames else None
+        across = bool(config.global_layers)
+        self.clip_token = nn.Parameter(torch.zeros(1, 1, width)) if across else None
+        self.balance = nn.Parameter(torch.zeros(width)) if across and config.mix_frames else None
         self.patches = HalvingPatches(width, config.patch) if config.halve_time else TubePatches(width, 1, config.patch)
         self.norm_in = nn.LayerNorm(width)
         rates = drop_rates(config.drop_path, config.depth)
@@ -124,7 +126,7 @@ class FrameTower(nn.Module):
         """Like `forward`, with the tokens of every block in `layers`, counted from 0."""
         grid = self.patches.grid(video)
         tokens = self._embed(video, grid)
-        query = self.clip_token.expand(len(video), -1, -1)
+        query = None if self.clip_token is None else self.clip_token.expand(video.shape[0], -1, -1)
         readers, seen = iter(self.global_blocks), {}
         for layer, block in enumerate(self.blocks):
             tokens = block(tokens)
@@ -132,6 +134,8 @@ class FrameTower(nn.Module):
                 seen[layer] = tokens
             if layer in self.config.global_layers:
                 query = next(readers)(query, tokens, grid)
+        if query is None:
+            return tokens[:, :, 0].mean(1), seen
         feature = query[:, 0]
         if self.balance is not None:
             share = self.balance.sigmoid()
@@ -147,8 +151,8 @@ class FrameTower(nn.Module):
     def _embed(self, video: Tensor, grid: Grid) -> Tensor:
         t, h, w = grid
         patches: Tensor = self.patches(video)
-        patches = patches.reshape(len(video), t, h * w, -1)
-        tokens = torch.cat([self.class_token.expand(len(video), t, 1, -1), patches], dim=2)
+        patches = patches.reshape(video.shape[0], t, h * w, -1)
+        tokens = torch.cat([self.class_token.expand(video.shape[0], t, 1, -1), patches], dim=2)
         out: Tensor = self.norm_in(tokens + resize_picture_positions(self.positions, (h, w)))
         return out
 
@@ -244,7 +248,7 @@ class GlobalBlock(nn.Module):
     def forward(self, query: Tensor, tokens: Tensor, grid: Grid) -> Tensor:
         """query: (B, 1, D), tokens: (B, T, 1 + h w, D) -> (B, 1, D)."""
         patches = tokens[:, :, 1:]
-        volume = patches.reshape(len(tokens), *grid, -1).permute(0, 4, 1, 2, 3)
+        volume = patches.reshape(tokens.shape[0], *grid, -1).permute(0, 4, 1, 2, 3)
         placed = patches + self.place(volume).permute(0, 2, 3, 4, 1).reshape(patches.shape)
         memory = self.norm_memory(torch.cat([tokens[:, :, :1], placed], dim=2).flatten(1, 2))
         query = query + self.drop_path(self.attention(self.norm1(query), memory))
@@ -282,14 +286,16 @@ def infer_frame_config(shapes: Shapes, base: FrameConfig, prefix: str = "frames.
         local_parts=0 if local is None else 2 if prefix + "blocks.0.local2.reduce.weight" in shapes else 1,
         local_hidden=local[0] if local and local[0] != int(width // 1.5) else None,
         halve_time=span == 3,
-        mix_frames=prefix + "balance" in shapes,
+        mix_frames=prefix + "balance" in shapes or not readers,
     )
 
 
 def infer_config(shapes: Shapes, base: UniFormerV2Config | None = None) -> UniFormerV2Config:
     """The configuration of a whole UniFormerV2, as in `infer_frame_config`."""
     base = base or UniFormerV2Config()
-    return replace(base, frames=infer_frame_config(shapes, base.frames), classes=shapes["head.weight"][0])
+    return replace(
+        base, frames=infer_frame_config(shapes, base.frames), classes=shapes.get("head.weight", (base.classes,))[0]
+    )
 
 
 def fit(weights: Weights, config: UniFormerV2Config) -> Weights:
@@ -341,10 +347,16 @@ CLIP_RENAMES: Renames = (
     *((name, None) for name in ("input_resolution", "context_length", "vocab_size", "attn_mask", "logit_scale")),
     *((name, None) for name in ("visual.proj", "visual.ln_post.", "positional_embedding", "text_projection")),
     *((name, None) for name in ("token_embedding.", "ln_final.", "transformer.")),
+    ("visual.conv1.weight", "frames.patches.weight|2D"),
     *prefixed(TOWER_RENAMES, "visual.", "frames."),
 )
 
 # What CLIP's weights cannot fill.
 NEW_BESIDE_CLIP = ("frames.clip_token", "frames.balance", "frames.global_blocks.", "head")
 
-LAYOUTS = {"official": RENAMES, "trainer": prefixed(RENAMES, "backbone."), "clip": CLIP_RENAMES}
+LAYOUTS = {
+    "official": RENAMES,
+    "trainer": prefixed(RENAMES, "backbone."),
+    "clip": CLIP_RENAMES,
+    "hf-clip": through(HF_CLIP, CLIP_RENAMES),
+}

@@ -20,7 +20,7 @@ from internvideo.models.layers import (
     resize_line,
     resize_picture_positions,
 )
-from internvideo.models.renaming import CLIP_BLOCK, Renames, Shapes, count, prefixed
+from internvideo.models.renaming import CLIP_BLOCK, HF_CLIP, Renames, Shapes, count, prefixed, through
 from internvideo.models.text_tower import RENAMES as TEXT_RENAMES
 from internvideo.models.text_tower import TextConfig, TextTower, infer_text_config, initialise_blocks
 from internvideo.models.weights import Weights, fit_length, fit_tables, from_pictures, pad_length
@@ -119,7 +119,7 @@ class VideoTower(nn.Module):
         without the class token; the others are not even embedded.
         """
         tokens = self._embed(video, kept)
-        head = (self.class_token + self.positions[0]).expand(len(tokens), 1, -1)
+        head = (self.class_token + self.positions[0]).expand(tokens.shape[0], 1, -1)
         tokens = self.norm_in(torch.cat([head, tokens], dim=1))
         for block in self.blocks:
             tokens = block(tokens)
@@ -242,15 +242,16 @@ RENAMES: Renames = (
     *prefixed(TEXT_RENAMES, "text_encoder.", "text."),
 )
 
-# OpenAI and OpenCLIP; the patches are two-dimensional there (`weights.inflate`).
+# OpenAI and OpenCLIP; the patches are those of pictures (`weights.inflate`).
 CLIP_RENAMES: Renames = (
     ("logit_scale", None),  # the temperature of a video model starts anew
     ("input_resolution", None),
     ("context_length", None),
     ("vocab_size", None),
     ("attn_mask", None),
+    ("visual.conv1.weight", "video.patches.weight|2D"),
     *prefixed(_VIDEO, "visual.", "video."),
     *prefixed(TEXT_RENAMES, "", "text."),
 )
 
-LAYOUTS = {"official": RENAMES, "clip": CLIP_RENAMES}
+LAYOUTS = {"official": RENAMES, "clip": CLIP_RENAMES, "hf-clip": through(HF_CLIP, CLIP_RENAMES)}

@@ -316,7 +316,7 @@ def resize_positions(table: Tensor, source: Grid, target: Grid) -> Tensor:
 
 def complement(kept: Tensor, total: int) -> Tensor:
     """The numbers below `total` that are not kept, ascending: (B, K) int64 -> (B, total - K)."""
-    hidden = torch.ones(len(kept), total, dtype=torch.uint8, device=kept.device).scatter_(1, kept, 0)
+    hidden = torch.ones(kept.shape[0], total, dtype=torch.uint8, device=kept.device).scatter_(1, kept, 0)
     return hidden.argsort(dim=1, descending=True, stable=True)[:, : total - kept.shape[1]]
 
 
@@ -433,5 +433,49 @@ CLASSIFIER_RENAMES: Renames = (
     ("head.", "head."),
 )
 
-LAYOUTS = {"official": CLASSIFIER_RENAMES, "trainer": prefixed(CLASSIFIER_RENAMES, "backbone.")}
-PRETRAIN_LAYOUTS = {"official": PRETRAIN_RENAMES}
+# Hugging Face transformers, `VideoMAEForVideoClassification` and `VideoMAEForPreTraining`. The files on the hub say
+# q_bias and v_bias, what transformers 5 holds in memory says query.bias and value.bias. Its norms have another epsilon
+# (1e-12 by default, 1e-5 behind the mean), so answers agree to about 1e-6. Positions are not in the files.
+_HF_BLOCK: Renames = (
+    ("attention.attention.q_bias", "attention.query_bias"),
+    ("attention.attention.v_bias", "attention.value_bias"),
+    ("attention.attention.query.bias", "attention.query_bias"),
+    ("attention.attention.value.bias", "attention.value_bias"),
+    ("attention.attention.query.weight", "attention.qkv.weight|1/3"),
+    ("attention.attention.key.weight", "attention.qkv.weight|2/3"),
+    ("attention.attention.value.weight", "attention.qkv.weight|3/3"),
+    ("attention.output.dense.", "attention.out."),
+    ("intermediate.dense.", "mlp.up."),
+    ("output.dense.", "mlp.down."),
+    ("layernorm_before.", "norm1."),
+    ("layernorm_after.", "norm2."),
+)
+
+_HF_ENCODER: Renames = (
+    ("videomae.embeddings.patch_embeddings.projection.", "encoder.patches."),
+    *prefixed(_HF_BLOCK, "videomae.encoder.layer.{n}.", "encoder.blocks.{n}."),
+)
+
+HF_CLASSIFIER_RENAMES: Renames = (
+    *_HF_ENCODER,
+    ("videomae.layernorm.", "token_norm."),
+    ("fc_norm.", "mean_norm."),
+    ("classifier.", "head."),
+)
+
+HF_PRETRAIN_RENAMES: Renames = (
+    ("mask_token", "mask_token"),
+    *_HF_ENCODER,
+    ("videomae.layernorm.", "encoder.norm."),
+    ("encoder_to_decoder.", "to_decoder."),
+    *prefixed(_HF_BLOCK, "decoder.decoder_layers.{n}.", "decoder.blocks.{n}."),
+    ("decoder.norm.", "decoder.norm."),
+    ("decoder.head.", "decoder.head."),
+)
+
+LAYOUTS = {
+    "official": CLASSIFIER_RENAMES,
+    "trainer": prefixed(CLASSIFIER_RENAMES, "backbone."),
+    "hf": HF_CLASSIFIER_RENAMES,
+}
+PRETRAIN_LAYOUTS = {"official": PRETRAIN_RENAMES, "hf": HF_PRETRAIN_RENAMES}

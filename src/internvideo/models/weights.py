@@ -5,22 +5,25 @@ that trainers wrap weights in, the published rules for tables of another length,
 weights. Names are the affair of `renaming` and of the tables at the end of each network's file.
 """
 
+import json
 import os
+import re
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
-from zipfile import is_zipfile
+from zipfile import BadZipFile, is_zipfile
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from internvideo.models.layers import resize_line, resize_picture_positions
 from internvideo.models.renaming import Renames, WeightsError, is_ours, is_theirs, to_ours
+from internvideo.models.torchscript import is_torchscript, read_torchscript
 
 Weights = dict[str, Tensor]
 
@@ -44,14 +47,46 @@ def read_weights(path: Path) -> Weights:
             raise WeightsError(
                 f"{shown(path)} is not a whole safetensors file ({error})", "download it again"
             ) from error
+    if head[:1] != b"\x80" and head[:2] != b"PK":
+        problem = "is empty" if not head else f"begins with {head[:16]!r}"
+        raise WeightsError(
+            f"{shown(path)} is not a whole PyTorch checkpoint, nor a safetensors file: it {problem}",
+            "get the file itself",
+        )
     return unwrap(_read_pickle(path), path)
 
 
 def write_weights(path: Path, weights: Mapping[str, Tensor], facts: Mapping[str, str] | None = None) -> None:
     """A safetensors file with `facts` in its header, in place at once: a half-written file is never seen."""
     part = path.with_name(path.name + ".part")
-    save_file({key: value.detach().contiguous() for key, value in weights.items()}, part, metadata=dict(facts or {}))
-    part.replace(path)
+    try:
+        save_file(
+            {key: value.detach().contiguous() for key, value in weights.items()}, part, metadata=dict(facts or {})
+        )
+        _sort_facts(part)
+        part.replace(path)
+    except (OSError, SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise WeightsError(f"cannot write {shown(path)}: {error}", "make room, or choose another place") from error
+
+
+def _sort_facts(path: Path) -> None:
+    """Facts in the order of their names: the library writes them in any, and equal weights shall be equal files."""
+    with path.open("r+b") as file:
+        length = int.from_bytes(file.read(8), "little")
+        header = json.loads(file.read(length))
+        header["__metadata__"] = dict(sorted(header.get("__metadata__", {}).items()))
+        file.seek(8)
+        file.write(json.dumps(header, separators=(",", ":"), ensure_ascii=False).encode().ljust(length))
+
+
+def read_facts(path: Path) -> dict[str, str]:
+    """What the header of a safetensors file says beside the tensors; nothing for other files."""
+    try:
+        with safe_open(path, "pt") as file:
+            return dict(file.metadata() or {})
+    except (SafetensorError, OSError, ValueError):
+        return {}
 
 
 def unwrap(loaded: object, path: Path = Path("the file")) -> Weights:
@@ -85,6 +120,8 @@ def recognise(weights: Weights, own: Collection[str], layouts: Mapping[str, Rena
             return layout, to_ours(weights, renames)
         except WeightsError as error:
             refusals.append((sum(is_theirs(key, renames) for key in weights), error))
+    if not refusals:
+        return "own", to_ours(weights, tuple((key, key) for key in own))
     raise max(refusals, key=lambda refusal: refusal[0])[1]
 
 
@@ -102,7 +139,7 @@ def load(model: nn.Module, weights: Weights, may_miss: Iterable[str] = ()) -> No
     for key in own.keys() & weights.keys():
         if own[key].shape != weights[key].shape:
             rows.append(f"shape     {key}  file {tuple(weights[key].shape)}, network {tuple(own[key].shape)}")
-        elif not weights[key].is_meta and not bool(weights[key].isfinite().all()):
+        elif not weights[key].is_meta and not _is_finite(weights[key]):
             rows.append(f"damaged   {key}  holds numbers that are not finite")
     if rows:
         table = "\n".join(sorted(rows)[:30]) + (f"\n... and {len(rows) - 30} more" if len(rows) > 30 else "")
@@ -113,6 +150,14 @@ def load(model: nn.Module, weights: Weights, may_miss: Iterable[str] = ()) -> No
     on_meta = any(value.is_meta for value in own.values())
     state = {key: weights[key].to(own[key].dtype, copy=on_meta) for key in own if key in weights}
     model.load_state_dict(state, strict=False, assign=on_meta)
+
+
+def _is_finite(value: Tensor) -> bool:
+    """All numbers are; the extremes tell, at a twentieth of the time of asking each."""
+    if not value.is_floating_point() or not value.numel():
+        return True
+    low, high = (value if value.itemsize >= 4 else value.float()).aminmax()
+    return bool(low.isfinite() and high.isfinite())
 
 
 def inflate(kernel: Tensor, frames: int, *, centre: bool = True) -> Tensor:
@@ -188,6 +233,9 @@ def mix(base: Weights, tuned: Weights, share: float, keep_tuned: Collection[str]
     return mixed
 
 
+_DAMAGES = (RuntimeError, EOFError, ValueError, KeyError, AttributeError, TypeError, IndexError, BadZipFile)
+
+
 class _Settings:
     """Takes the place of a foreign class in a checkpoint: whatever it is made from, it becomes an empty dict."""
 
@@ -208,30 +256,33 @@ class _Number:
 def _read_pickle(path: Path) -> object:
     foreign: list[str] = []
     try:
+        if is_zipfile(path) and is_torchscript(path):
+            return read_torchscript(path)
         if is_zipfile(path):
             foreign = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
-        code = [name for name in foreign if (root := name.partition(".")[0]) in CODE and root not in HARMLESS]
-        if code:
-            raise WeightsError(
-                f"{shown(path)} asks to call `{code[0]}`: it holds code, not only weights",
-                "do not load it; get the weights from their publisher, best as safetensors",
-            )
+        _no_code(path, foreign)
         stand_ins: list[Any] = [(_Number if name.startswith("numpy.") else _Settings, name) for name in foreign]
         with torch.serialization.safe_globals(stand_ins):
             return torch.load(path, map_location="cpu", weights_only=True)
     except WeightsError:
         raise
     except UnpicklingError as error:
+        named = re.findall(r"GLOBAL (\S+)", str(error))  # the rest of PyTorch's words advises to run the code
+        _no_code(path, named)
+        more = f"holds more than weights: `{named[0]}`" if named else "is damaged, or holds more than weights"
+        raise WeightsError(f"{shown(path)} {more}", "convert it to safetensors where it was made") from error
+    except (*_DAMAGES, OSError) as error:
+        problem = f"is not a whole PyTorch checkpoint: {_first_line(error)}"
+        raise WeightsError(f"{shown(path)} {problem}", "download it again") from error
+
+
+def _no_code(path: Path, names: Collection[str]) -> None:
+    code = [name for name in names if (root := name.partition(".")[0]) in CODE and root not in HARMLESS]
+    if code:
         raise WeightsError(
-            f"{shown(path)} holds more than weights: {_first_line(error)}",
-            "convert it to safetensors where it was made",
-        ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, OSError, AttributeError, TypeError, IndexError) as error:
-        if "torchscript" in str(error).lower():
-            problem, hint = "is a TorchScript program, not weights", "take the same weights as safetensors"
-        else:
-            problem, hint = f"is not a whole PyTorch checkpoint: {_first_line(error)}", "download it again"
-        raise WeightsError(f"{shown(path)} {problem}", hint) from error
+            f"{shown(path)} asks to call `{code[0]}`: it holds code, not only weights",
+            "do not load it; get the weights from their publisher, best as safetensors",
+        )
 
 
 def _head(path: Path) -> bytes:
@@ -259,4 +310,4 @@ def shown(path: Path) -> str:
 
 
 def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return next(iter(str(error).splitlines()), type(error).__name__).partition(". ")[0]

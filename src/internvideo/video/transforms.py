@@ -6,7 +6,7 @@ give the same result on every machine. Distortions of colour and shape are in `a
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
@@ -15,52 +15,7 @@ from internvideo.records import Preprocess
 from internvideo.video.resize import resize
 from internvideo.video.sampling import spread
 
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-CLIP_MEAN, CLIP_STD = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
-HALF_MEAN, HALF_STD = (0.45, 0.45, 0.45), (0.225, 0.225, 0.225)
 RESIZE_POLICIES = ("short-side", "short-side-round", "squash")
-
-# What the published models were scored with (spec: the input sections of each family).
-PREPROCESS: Mapping[str, Preprocess] = {
-    "viclip": Preprocess(
-        size=224, mean=IMAGENET_MEAN, std=IMAGENET_STD, resize="squash", antialias=False, frames="viclip"
-    ),
-    "viclip-demo": Preprocess(
-        size=224,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        resize="squash",
-        interpolation="opencv-bilinear",
-        frames="viclip-demo",
-    ),
-    "videomae": Preprocess(
-        size=224,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        interpolation="opencv-bilinear",
-        frames="videomae-dense-4",
-        frame_count=16,
-    ),
-    "videomae-sparse": Preprocess(
-        size=224,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-        interpolation="opencv-bilinear",
-        frames="videomae-sparse",
-        frame_count=16,
-    ),
-    "internvideo-mm-demo": Preprocess(
-        size=224,
-        mean=CLIP_MEAN,
-        std=CLIP_STD,
-        short_side=256,
-        interpolation="pillow-bilinear",
-        frames="internvideo-mm-demo",
-    ),
-    "uniformerv2": Preprocess(
-        size=224, mean=HALF_MEAN, std=HALF_STD, interpolation="bilinear", antialias=False, frames="uniformerv2"
-    ),
-}
 
 
 def preprocess(frames: np.ndarray, how: Preprocess) -> np.ndarray:

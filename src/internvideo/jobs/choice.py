@@ -1,0 +1,66 @@
+"""Which model a verb uses: the one asked for, the one a dataset was made with, or the best one that is here.
+
+Nothing is downloaded by name alone: what is not here is an error that names the command which fetches it.
+"""
+
+import os
+import warnings
+
+import torch
+from torch import nn
+
+from internvideo.errors import InternVideoError, pick
+from internvideo.jobs.prepare import card_of
+from internvideo.jobs.talk import note
+from internvideo.models import MODELS, load_model
+from internvideo.models.families import NonCommercialWeights
+from internvideo.models.fetch import local
+
+FREE = "clip-b-16"  # may be used by everybody for everything
+BEST_FIRST = (  # of the models that read texts, by published zero-shot results
+    *("viclip-l-14", "internvideo-mm-l-14", "clip-l-14", "viclip-b-16", "clip-b-16", "internvideo-mm-b-16"),
+    "clip-b-32",
+)
+
+
+def choose_model(
+    name: str | None = None,
+    weights: str | os.PathLike[str] | None = None,
+    *,
+    made_with: str | None = None,
+    precision: str = "fp32",
+    device: str | None = None,
+) -> nn.Module:
+    """The network, loaded, in evaluation mode, on its device.
+
+    name, weights: as given by the user; made_with: the name of the model that a dataset was made with. device: a name
+    that torch knows; by default the GPU if there is one. `-debug` models need no weights: theirs are random, always
+    the same. Raises UsageError for unknown names, and InternVideoError with the command to type where weights are
+    missing.
+    """
+    name = name or made_with or next((known for known in BEST_FIRST if weights is None and local(known)), None)
+    if name is None:
+        raise InternVideoError(
+            "say which model these weights belong to" if weights else "no model is here yet",
+            "add --model NAME; `internvideo models list` shows the names"
+            if weights
+            else f"`internvideo models fetch {FREE}` fetches the free default; --model and --weights name another",
+        )
+    pick(MODELS, name, "model")
+    found = weights if weights is not None else local(name)
+    if found is None and not name.endswith("-debug"):
+        raise InternVideoError(
+            f"the weights of `{name}` are not here", f"`internvideo models fetch {name}`, or --weights FILE"
+        )
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+        torch.manual_seed(0)
+        warnings.simplefilter("ignore", NonCommercialWeights)  # `say_model` says it
+        model = load_model(name, found, precision=precision)
+    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+
+
+def say_model(model: nn.Module) -> None:
+    """One line of talk: which model answers, with which weights, and under which licence."""
+    card = card_of(model)
+    known = card.weights if card.weights == "random" else f"weights {card.weights[:12]}, {card.licence.name}"
+    note(f"model {card.name}: {known}{', not for commercial use' if card.licence.commercial is False else ''}")
