@@ -257,15 +257,17 @@ def _extras() -> Iterator[Check]:
         wanted = metadata.requires("internvideo") or []
     except metadata.PackageNotFoundError:
         return
+    extras: dict[str, list[str]] = {}
     for requirement in wanted:
         package, _, condition = requirement.partition(";")
         extra = condition.partition("extra ==")[2].strip(" '\"")
         name = package.split("[")[0].split(">")[0].split("=")[0].split("<")[0].strip()
         if extra and extra not in ("dev", "all") and name != "internvideo":
-            found = _version(name)
-            yield Check(
-                f"extra {extra}", f"{name} {found or 'missing'}", bool(found), f'pip install "internvideo[{extra}]"'
-            )
+            extras.setdefault(extra, []).append(name)
+    for extra, names in extras.items():
+        found = {name: _version(name) for name in names}
+        value = ", ".join(f"{name} {version or 'missing'}" for name, version in found.items())
+        yield Check(f"extra {extra}", value, all(found.values()), f'pip install "internvideo[{extra}]"')
 
 
 def _gpu() -> Check:
