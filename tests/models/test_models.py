@@ -7,8 +7,10 @@ import torch
 
 from internvideo.errors import UsageError
 from internvideo.models import MODELS, internvideo_mm, load_model, uniformerv2, viclip, videomae
+from internvideo.models.fetch import folder_of
 from internvideo.models.renaming import WeightsError, to_theirs
 from internvideo.models.weights import write_weights
+from internvideo.models.zoo import ZOO
 
 COUNTS = {
     "clip-b-32": 151_277_313,
@@ -115,3 +117,15 @@ def test_weights_of_another_family_are_refused(tmp_path):
 def test_unknown_names_are_mended():
     with pytest.raises(UsageError, match="did you mean `uniformerv2-l-14-336`"):
         load_model("uniformerv2-l14-336")
+
+
+def test_what_weights_do_not_tell_the_zoo_tells(tmp_path, monkeypatch):
+    entry = replace(ZOO["videomae-h-16-k400"], name="small", model="videomae-h-16-debug", sha256="", frames=8, size=32)
+    monkeypatch.setitem(ZOO, "small", entry)
+    monkeypatch.setenv("INTERNVIDEO_CACHE", str(tmp_path))
+    path = folder_of(entry) / "small.safetensors"
+    path.parent.mkdir(parents=True)
+    write_weights(path, MODELS["videomae-h-16-debug"]().state_dict())
+    how = load_model("videomae-h-16-debug", "small").card.preprocess
+    assert (how.frame_count, how.size) == (8, 32)
+    assert (ZOO["videomae-h-16-k400"].frames, ZOO["videomae-h-16-k400"].size) == (32, 384)

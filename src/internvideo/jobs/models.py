@@ -155,6 +155,7 @@ def _say_checkpoint(row: dict[str, Any]) -> str:
     rows = [
         (row["name"], row["file"] or (f"waits for {row['needs']}" if row["needs"] else "not here")),
         ("  for", row["task"] + (f", {row['classes']} classes" if row["classes"] else "")),
+        ("  clip", f"{row['frames']} frames" + (f", {row['size']} x {row['size']} pixels" if row["size"] else "")),
         ("  trained on", row["data"]),
         ("  licence", _short(row["licence"], row["commercial"])),
         *[("  source", address) for address in row["addresses"]],

@@ -76,7 +76,7 @@ def load_model(name: str, weights: str | PathLike[str] | None = None, *, precisi
     model = pick(MODELS, name, "model")
     if weights is None:
         loaded = model.build()
-        card = Card(name, model.family, _preprocess(model.family, loaded, 0), RANDOM, "random")
+        card = Card(name, model.family, _preprocess(model.family, loaded), RANDOM, "random")
     else:
         loaded, card = _from_file(name, model, weights)
     network = with_card(loaded.network, card)
@@ -106,7 +106,7 @@ def _from_file(name: str, model: Model, weights: str | PathLike[str]) -> tuple[L
         known = ZOO.get(path.parent.name)
         known = known if known and path.parent == folder_of(known) else None
         licence = known.licence if known else stated_licence(read_facts(path)) or _usual_licence(model, loaded.layout)
-        how = _preprocess(model.family, loaded, known.frames if known else 0)
+        how = _preprocess(model.family, loaded, known.frames if known else 0, known.size if known else 0)
         source = shown(path) if Path(weights).is_file() else str(weights)
         return loaded, Card(name, model.family, how, licence, digest.result(), source)
 
@@ -118,11 +118,11 @@ def _usual_licence(model: Model, layout: str) -> Licence:
     return FAMILIES["clip"].licence if layout in FROM_CLIP else model.family.licence
 
 
-def _preprocess(family: Family, loaded: Loaded, frames: int) -> Preprocess:
-    size, own_frames = loaded.clip
+def _preprocess(family: Family, loaded: Loaded, frames: int = 0, size: int = 0) -> Preprocess:
+    own_size, own_frames = loaded.clip
     config = getattr(loaded.network, "config", None)
     sparse = isinstance(config, videomae.ClassifierConfig) and config.classes == SOMETHING_CLASSES
-    return fitted(PREPROCESS["videomae-sparse"] if sparse else family.preprocess, size, frames or own_frames)
+    return fitted(PREPROCESS["videomae-sparse"] if sparse else family.preprocess, size or own_size, frames or own_frames)
 
 
 def _model(

@@ -24,6 +24,7 @@ class Checkpoint:
     sha256: str = ""  # as the publisher states it (then of all addresses), or ""
     classes: int = 0  # rows of a class head
     frames: int = 8
+    size: int = 0  # pixels per side, where the weights do not tell; 0: the network's own
     notes: str = ""
     needs: str = ""  # what must be built before these weights have a network
 
@@ -97,7 +98,7 @@ def _videomae() -> Iterator[Checkpoint]:
         yield _videomae_tuned(size, short, file, data, classes)
     at = "internvideo/action_recognition/"
     big = _bucket(f"{at}K400/VideoMAE/ViT-H_f32_res384_89.54.pth")
-    yield _videomae_tuned("h", "k400", big, "K400", 400, frames=32, notes="384 x 384 pixels")
+    yield _videomae_tuned("h", "k400", big, "K400", 400, frames=32, size=384)
     yield _videomae_tuned("h", "ssv1", _bucket(f"{at}SSV1/VideoMAE/ViT-H.pth"), "SSv1", 174)
     for split, top1 in ((1, "89.64"), (2, "89.92"), (3, "88.35")):
         file = _bucket(f"{at}HMDB51/VideoMAE/split{split}_{top1}/ViT-H.pth")
@@ -111,12 +112,12 @@ def _videomae() -> Iterator[Checkpoint]:
 
 
 def _videomae_tuned(
-    size: str, short: str, address: str, data: str, classes: int, frames: int = 16, notes: str = ""
+    letter: str, short: str, address: str, data: str, classes: int, *, frames: int = 16, size: int = 0, notes: str = ""
 ) -> Checkpoint:
-    model = f"videomae-{size}-16"
+    model = f"videomae-{letter}-16"
     return Checkpoint(
         f"{model}-{short}", model, (address,), CLASSES, f"UnlabeledHybrid, {data}", UNSTATED,
-        classes=classes, frames=frames, notes=notes,
+        classes=classes, frames=frames, size=size, notes=notes,
     )  # fmt: skip
 
 
