@@ -185,32 +185,38 @@ def hf_videomae(weights, video, heads):
     return dense(weights, "classifier", normed(weights, "fc_norm", x.mean(1), 1e-6))
 
 
-def hf_clip_blocks(weights, at, x, heads, mask=None):
+def quick_gelu(x):
+    return x * torch.sigmoid(1.702 * x)
+
+
+def hf_clip_blocks(weights, at, x, heads, activation, mask=None):
     for layer in range(2):
         block = f"{at}.encoder.layers.{layer}"
         y = normed(weights, f"{block}.layer_norm1", x, 1e-5)
         q, k, v = (dense(weights, f"{block}.self_attn.{part}_proj", y) for part in "qkv")
         x = x + dense(weights, f"{block}.self_attn.out_proj", mixed(q, k, v, heads, mask))
         y = dense(weights, f"{block}.mlp.fc1", normed(weights, f"{block}.layer_norm2", x, 1e-5))
-        x = x + dense(weights, f"{block}.mlp.fc2", y * torch.sigmoid(1.702 * y))
+        x = x + dense(weights, f"{block}.mlp.fc2", activation(y))
     return x
 
 
-def hf_clip_pictures(weights, pictures):
+def hf_clip_pictures(weights, pictures, activation):
     at, patch = "vision_model.embeddings", weights["vision_model.embeddings.patch_embedding.weight"]
     x = F.conv2d(pictures, patch, stride=patch.shape[-1]).flatten(2).transpose(1, 2)
     x = (
         torch.cat([weights[f"{at}.class_embedding"].expand(len(x), 1, -1), x], 1)
         + weights[f"{at}.position_embedding.weight"]
     )
-    return hf_clip_blocks(weights, "vision_model", normed(weights, "vision_model.pre_layrnorm", x, 1e-5), 2)[:, 0]
+    x = normed(weights, "vision_model.pre_layrnorm", x, 1e-5)
+    return hf_clip_blocks(weights, "vision_model", x, 2, activation)[:, 0]
 
 
-def hf_clip_texts(weights, ids):
+def hf_clip_texts(weights, ids, activation):
     at = "text_model.embeddings"
     x = weights[f"{at}.token_embedding.weight"][ids] + weights[f"{at}.position_embedding.weight"][: ids.shape[1]]
     mask = torch.full((ids.shape[1],) * 2, -torch.inf).triu(1)
-    x = normed(weights, "text_model.final_layer_norm", hf_clip_blocks(weights, "text_model", x, 2, mask), 1e-5)
+    x = hf_clip_blocks(weights, "text_model", x, 2, activation, mask)
+    x = normed(weights, "text_model.final_layer_norm", x, 1e-5)
     return dense(weights, "text_projection", x[torch.arange(len(ids)), ids.argmax(1)])
 
 
@@ -224,20 +230,23 @@ def test_a_hugging_face_videomae_answers_as_there(tmp_path):
     torch.testing.assert_close(load_model("videomae-b-16-debug", tmp_path / "x.safetensors")(VIDEO), model(VIDEO))
 
 
-def test_clip_networks_are_clip_on_the_mean_class_token_of_the_frames(tmp_path):
+@pytest.mark.parametrize(("name", "activation"), [("clip-b-16-debug", quick_gelu), ("openclip-b-16-debug", F.gelu)])
+def test_clip_networks_are_clip_on_the_mean_class_token_of_the_frames(tmp_path, name, activation):
     """The free default: last norm and projection of the mean over frames, exactly."""
-    model = trained("clip-b-16-debug")
-    weights = to_theirs(model.state_dict(), MODELS["clip-b-16-debug"].layouts["hf-clip"])
+    model = trained(name)
+    weights = to_theirs(model.state_dict(), MODELS[name].layouts["hf-clip"])
     weights["text_model.embeddings.position_ids"] = torch.arange(77)[None]
     write_weights(tmp_path / "x.safetensors", weights)
-    model = load_model("clip-b-16-debug", tmp_path / "x.safetensors")
-    classes = hf_clip_pictures(weights, VIDEO.transpose(1, 2).flatten(0, 1)).reshape(2, 4, -1)
+    model = load_model(name, tmp_path / "x.safetensors")
+    classes = hf_clip_pictures(weights, VIDEO.transpose(1, 2).flatten(0, 1), activation).reshape(2, 4, -1)
     feature = normed(weights, "vision_model.post_layernorm", classes.mean(1), 1e-5)
     expected = F.normalize(dense(weights, "visual_projection", feature), dim=-1)
     torch.testing.assert_close(model.encode_video(VIDEO), expected, rtol=0, atol=2e-6)
-    text = F.normalize(hf_clip_texts(weights, IDS), dim=-1)
+    text = F.normalize(hf_clip_texts(weights, IDS, activation), dim=-1)
     torch.testing.assert_close(model.encode_text(IDS), text, rtol=0, atol=2e-6)
     assert model.scale.item() == pytest.approx(weights["logit_scale"].exp().item())
+    if activation is not quick_gelu:
+        return
     started = load_model("internvideo-mm-b-16-debug", tmp_path / "x.safetensors")  # its norm sees half the feature
     torch.testing.assert_close(started.encode_video(VIDEO), expected, rtol=0, atol=1e-4)
     torch.testing.assert_close(started.encode_text(IDS), text, rtol=0, atol=2e-6)

@@ -122,7 +122,8 @@ def _preprocess(family: Family, loaded: Loaded, frames: int = 0, size: int = 0) 
     own_size, own_frames = loaded.clip
     config = getattr(loaded.network, "config", None)
     sparse = isinstance(config, videomae.ClassifierConfig) and config.classes == SOMETHING_CLASSES
-    return fitted(PREPROCESS["videomae-sparse"] if sparse else family.preprocess, size or own_size, frames or own_frames)
+    how = PREPROCESS["videomae-sparse"] if sparse else family.preprocess
+    return fitted(how, size or own_size, frames or own_frames)
 
 
 def _model(
@@ -285,6 +286,8 @@ MODELS: Mapping[str, Model] = {
     "clip-b-32": _clip(internvideo_mm.CLIP_B32),
     "clip-b-16": _clip(internvideo_mm.CLIP_B16),
     "clip-l-14": _clip(internvideo_mm.CLIP_L14),
+    "openclip-b-32": _clip(internvideo_mm.exact_gelu(internvideo_mm.CLIP_B32)),
+    "openclip-b-16": _clip(internvideo_mm.exact_gelu(internvideo_mm.CLIP_B16)),
     "viclip-b-16": _viclip(viclip.VICLIP_B16),
     "viclip-l-14": _viclip(viclip.VICLIP_L14),
     "videomae-b-16": _classifier(videomae.CLASSIFIER_B),
@@ -303,6 +306,12 @@ MODELS: Mapping[str, Model] = {
     **{
         f"clip-{size}-debug": _clip(replace(_CLIP_DEBUG, video=_frames(_CLIP_DEBUG.video, patch)))
         for size, patch in (("b-32", 32), ("b-16", 16), ("l-14", 14))
+    },
+    **{
+        f"openclip-{size}-debug": _clip(
+            internvideo_mm.exact_gelu(replace(_CLIP_DEBUG, video=_frames(_CLIP_DEBUG.video, patch)))
+        )
+        for size, patch in (("b-32", 32), ("b-16", 16))
     },
     "viclip-b-16-debug": _viclip(viclip.VICLIP_DEBUG),
     "viclip-l-14-debug": _viclip(_patch14(viclip.VICLIP_DEBUG)),

@@ -146,6 +146,12 @@ CLIP_DEBUG = InternVideoMMConfig(
     text=TextConfig(width=64, depth=2, heads=2, projection=32),
 )
 
+
+def exact_gelu(config: InternVideoMMConfig) -> InternVideoMMConfig:
+    """The same towers with the activation of OpenCLIP's own training; names of weights do not tell the two apart."""
+    return replace(config, video=replace(config.video, activation="gelu"), text=replace(config.text, activation="gelu"))
+
+
 RENAMES: Renames = (
     ("visual_proj", "video_projection"),
     ("positional_embedding", "text.positions"),

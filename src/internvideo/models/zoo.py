@@ -46,7 +46,7 @@ def _by_hand(path: str) -> str:
 
 
 def _clip() -> Iterator[Checkpoint]:
-    """OpenAI's files; their addresses carry the hash that OpenAI's own loader checks."""
+    """OpenAI's files, whose addresses carry the hash that its own loader checks; then those that OpenCLIP trained."""
     for size, file, sha256, hub in (
         ("b-32", "ViT-B-32.pt", "40d365715913c9da98579312b702a82c18be219cc2a73407c4526f58eba950af", "base-patch32"),
         ("b-16", "ViT-B-16.pt", "5806e77cd80f8b59890b7e101eabd078d9fb84e6937f9e85e4ecb61988df416f", "base-patch16"),
@@ -59,6 +59,10 @@ def _clip() -> Iterator[Checkpoint]:
         repo = f"hf://openai/clip-vit-{hub}/"
         files = (repo + "model.safetensors", repo + "pytorch_model.bin")
         yield Checkpoint(f"{name}-hf", name, files, MATCHING, "CLIP-400M pictures", CLIP_LICENCE)
+    for size, repo in (("b-32", "CLIP-ViT-B-32-laion2B-s34B-b79K"), ("b-16", "CLIP-ViT-B-16-laion2B-s34B-b88K")):
+        files = tuple(f"hf://laion/{repo}/{file}" for file in ("open_clip_pytorch_model.bin", "pytorch_model.bin"))
+        licence = Licence("MIT", f"https://huggingface.co/laion/{repo}", commercial=True)
+        yield Checkpoint(f"openclip-{size}", f"openclip-{size}", files, MATCHING, "LAION-2B pictures", licence)
 
 
 def _viclip() -> Iterator[Checkpoint]:
