@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from internvideo.datasets.frame_shards import read_frame_shards
 from internvideo.video.render import write_video
 from tests.e2e.conftest import run_cli, value_files
 
@@ -79,6 +80,9 @@ def test_exports_and_report_come_out_of_a_view(curated, tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "iv" / "internvid.jsonl").read_text().splitlines()]
     assert len(rows) == summary["kept"]
     assert list(rows[0])[:3] == ["YoutubeID", "Start_timestamp", "End_timestamp"]
+    run_cli("dataset", "export", dataset, "--format", "frames", "--out", tmp_path / "frames", check=0)
+    shards = read_frame_shards(tmp_path / "frames")
+    assert len(shards) == summary["kept"] and shards.captioned == sum(bool(row["Caption"]) for row in rows)
     link = run_cli("dataset", "report", dataset, check=0).stdout.strip()
     page = (dataset / "report.html").read_text()
     assert link == (dataset / "report.html").resolve().as_uri()

@@ -63,13 +63,13 @@ def test_every_door_gives_the_same_tensor(name, network, clips, tmp_path, monkey
 def test_a_span_takes_the_frames_that_begin_in_it_and_spans_share_none(clips):
     with open_video(clips / "00000.mp4") as video:
         edges = [video.seconds(0), 0.4, video.seconds(20), 2.0, 60.0]
-        parts = [list(prepare.frames_in(video, Span(a, b))) for a, b in pairwise(edges)]
+        parts = [list(video.frames_in(Span(a, b))) for a, b in pairwise(edges)]
         assert list(chain(*parts)) == list(range(len(video))) and parts[2][0] == 20
         between = (video.seconds(3) + video.seconds(4)) / 2
-        assert list(prepare.frames_in(video, Span(between, between + 1e-3))) == [3]
+        assert list(video.frames_in(Span(between, between + 1e-3))) == [3]
         for lost in (Span(-9, -1), Span(50, 60)):
             with pytest.raises(UsageError, match="nothing from"):
-                prepare.frames_in(video, lost)
+                video.frames_in(lost)
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(1, 6), st.integers(1, 3))

@@ -131,19 +131,24 @@ def export(folder: Folder, form: str, out: Folder, *, view: str | None = None) -
     from internvideo.curation.export.data import ExportSummary, from_dataset
     from internvideo.curation.export.internvid import export_internvid
     from internvideo.curation.export.webdataset import export_webdataset
+    from internvideo.datasets.curated import read_curated
+    from internvideo.datasets.frame_shards import FrameShardSummary, write_frame_shards
 
     exporters: dict[str, Callable[..., ExportSummary]] = {
         "internvid": export_internvid,
         "webdataset": export_webdataset,
         "clips": export_clips,
     }
-    chosen = pick(exporters, form, "export format")
     dataset = Dataset(Path(folder))
     name = view or main_view(dataset)
     clip_set = str(dataset.view_description(name)["clip_set"]) if name is not None else "shots"
-    data = from_dataset(dataset, name, clip_set)
     with CountTalk(f"{form} export", "clips") as talk:
-        summary = chosen(data, Path(out), progress=talk)
+        if form == "frames":
+            samples = read_curated(folder, view=name, clip_set=clip_set)
+            summary: ExportSummary | FrameShardSummary = write_frame_shards(samples, Path(out), progress=talk)
+        else:
+            chosen = pick(exporters, form, "export format")
+            summary = chosen(from_dataset(dataset, name, clip_set), Path(out), progress=talk)
     return {"format": form, "view": name, "out": str(out), **asdict(summary)}
 
 

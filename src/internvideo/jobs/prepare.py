@@ -20,7 +20,7 @@ from internvideo.records import Preprocess, Span
 from internvideo.text.tokenizer import tokenizer
 from internvideo.video.colour import orientation, to_rgb
 from internvideo.video.opening import PathLike
-from internvideo.video.reader import MICROSECOND, Video, open_video
+from internvideo.video.reader import Video, open_video
 from internvideo.video.sampling import FRAME_POLICIES
 from internvideo.video.transforms import preprocess
 
@@ -75,27 +75,9 @@ def card_of(model: nn.Module) -> Card:
     return card
 
 
-def frames_in(video: Video, span: Span | None = None) -> range:
-    """Numbers of the frames that begin within `span`, in seconds of the file to the microsecond; None: of all.
-
-    Where none begins, the one that is on screen when `span` begins. Raises UsageError if `span` misses the video.
-    """
-    if span is None:
-        return range(len(video))
-    step = int(np.diff(video.ticks)[-1:].sum()) or 1
-    begin, end = (-(-(second - float(MICROSECOND)) // float(video.time_base)) for second in (span.start, span.end))
-    if end <= video.ticks[0] or begin >= video.ticks[-1] + step:
-        shown = f"{video.seconds(0):.3f} to {float((video.ticks[-1] + step) * video.time_base):.3f} s"
-        raise UsageError(
-            f"`{video.name}` has nothing from {span.start:g} to {span.end:g} s", f"the file lasts from {shown}"
-        )
-    first, stop = (int(np.searchsorted(video.ticks, tick)) for tick in (begin, end))
-    return range(first, stop) if first < stop else range(max(first - 1, 0), max(first, 1))
-
-
 def choose_frames(video: Video, how: Preprocess, span: Span | None = None) -> list[int]:
     """The frames of one clip: the policy of `how` over the frames in `span`."""
-    inside = frames_in(video, span)
+    inside = video.frames_in(span)
     policy = pick(FRAME_POLICIES, how.frames, "frame policy")
     return [inside[number] for number in policy(len(inside), how.frame_count)]
 

@@ -57,7 +57,7 @@ def _clip() -> Iterator[Checkpoint]:
         openai = tuple(host + path for host in hosts)
         yield Checkpoint(name, name, openai, MATCHING, "CLIP-400M pictures", CLIP_LICENCE, sha256)
         repo = f"hf://openai/clip-vit-{hub}/"
-        files = (repo + "model.safetensors", repo + "pytorch_model.bin")
+        files: tuple[str, ...] = (repo + "model.safetensors", repo + "pytorch_model.bin")
         yield Checkpoint(f"{name}-hf", name, files, MATCHING, "CLIP-400M pictures", CLIP_LICENCE)
     for size, repo in (("b-32", "CLIP-ViT-B-32-laion2B-s34B-b79K"), ("b-16", "CLIP-ViT-B-16-laion2B-s34B-b88K")):
         files = tuple(f"hf://laion/{repo}/{file}" for file in ("open_clip_pytorch_model.bin", "pytorch_model.bin"))

@@ -1,6 +1,6 @@
 """Which weights learn how fast and which shrink: parameter groups and schedules of the published recipes.
 
-Pure functions of names, dimensions and steps: no optimiser, no tensors. Names are ours.
+Pure functions of names, dimensions and steps, and the optimiser made of them. Names are ours.
 """
 
 import math
@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 import numpy as np
+import torch
+from torch import nn
 
 K = TypeVar("K", bound=Hashable)
 Parameter = tuple[str, int]  # name and number of dimensions, in the order of the network
@@ -26,6 +28,28 @@ class Group:
     names: tuple[str, ...]
     rate: float
     weight_decay: float
+
+
+def trainable(model: nn.Module) -> list[Parameter]:
+    """What the functions that make groups take: all parameters that are not frozen."""
+    return [(name, value.ndim) for name, value in model.named_parameters() if value.requires_grad]
+
+
+def adamw(
+    model: nn.Module, groups: Iterable[Group], *, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8
+) -> torch.optim.AdamW:
+    """AdamW over groups of a model's parameters; each keeps its rate as `rate`, to be multiplied by a schedule.
+
+    Scalars are groups of their own: where a model is cut over processes they are not, and the two kinds do not mix.
+    """
+    values = dict(model.named_parameters())
+    made = []
+    for group in groups:
+        for scalar in (False, True):
+            several = [values[name] for name in group.names if (values[name].ndim == 0) == scalar]
+            if several:
+                made.append({"params": several, "rate": group.rate, "weight_decay": group.weight_decay})
+    return torch.optim.AdamW(made, lr=0.0, betas=betas, eps=eps)
 
 
 def decays(name: str, dimensions: int, undecayed: Collection[str] = ()) -> bool:

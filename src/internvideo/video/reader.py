@@ -17,6 +17,7 @@ import numpy as np
 
 from internvideo.errors import DamagedVideo, TruncatedVideo, UsageError
 from internvideo.errors import pick as pick_from
+from internvideo.records import Span
 from internvideo.video import index as indexing
 from internvideo.video import locate, sampling
 from internvideo.video.colour import orientation, to_rgb
@@ -137,6 +138,22 @@ class Video:
     def at_seconds(self, seconds: Sequence[float] | np.ndarray, *, size: Size | None = None) -> np.ndarray:
         """The frames on screen at these seconds, to the microsecond. As `at_ticks`."""
         return self.at_ticks([self.tick(second) for second in seconds], size=size)
+
+    def frames_in(self, span: Span | None) -> range:
+        """Numbers of the frames that begin within `span`, in seconds of the file to the microsecond; None: of all.
+
+        Where none begins, the one that is on screen when `span` begins. Raises UsageError if `span` misses the video.
+        """
+        if span is None:
+            return range(len(self))
+        ticks, step = self.ticks, int(np.diff(self.ticks)[-1:].sum()) or 1
+        begin, end = (-(-(second - float(MICROSECOND)) // float(self.time_base)) for second in (span.start, span.end))
+        if end <= ticks[0] or begin >= ticks[-1] + step:
+            shown = f"{self.seconds(0):.3f} to {float((ticks[-1] + step) * self.time_base):.3f} s"
+            told = f"`{self.name}` has nothing from {span.start:g} to {span.end:g} s"
+            raise UsageError(told, f"the file lasts from {shown}")
+        first, stop = (int(np.searchsorted(ticks, tick)) for tick in (begin, end))
+        return range(first, stop) if first < stop else range(max(first - 1, 0), max(first, 1))
 
     def clip(
         self,

@@ -1,0 +1,71 @@
+"""One sample to what a batch holds of it: clips and token ids. Without torch, so that worker processes start quickly.
+
+Everything random comes from a key: the same sample and key give the same numbers in every process.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from internvideo.datasets.augment import FRAME_DRAWS, Augment, augmented
+from internvideo.datasets.pixels import frames_of
+from internvideo.datasets.sample import Media, Sample
+from internvideo.errors import UsageError, pick
+from internvideo.records import Preprocess
+from internvideo.text.cleaning import clean_caption
+from internvideo.text.tokenizer import tokenizer
+from internvideo.video.sampling import FRAME_POLICIES
+from internvideo.video.transforms import preprocess
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ClipRecipe:
+    """How samples become tensors. preprocess: what the model wants; size, frames, mean and deviation hold always."""
+
+    preprocess: Preprocess
+    augment: Augment | None = None  # None: evaluation, nothing is drawn, the first caption counts
+    context: int = 0  # text positions; 0: no text. Longer captions are cut
+    cleaning: str = "none"  # or "viclip": `text.cleaning.clean_caption` before the tokenizer
+    repeats: int = 1  # training views per sample, of the same frames: decoded once (repeated augmentation)
+
+    def __post_init__(self) -> None:
+        if self.repeats < 1 or (self.repeats > 1 and self.augment is None):
+            raise UsageError(f"{self.repeats} repeats of a clip need an augmentation", "repeats=1")
+        if self.cleaning not in ("none", "viclip"):
+            raise UsageError(f"unknown cleaning `{self.cleaning}`", 'cleaning="none" or "viclip"')
+
+    def shape(self, media: Media) -> tuple[int, int, int, int, int]:
+        """Of the clips of one sample: (repeats, 3, T, size, size)."""
+        frames = 1 if media == "image" else self.preprocess.frame_count
+        return self.repeats, 3, frames, self.preprocess.size, self.preprocess.size
+
+
+def make(recipe: ClipRecipe, sample: Sample, key: Sequence[int], clips: np.ndarray) -> list[int]:
+    """Fill `clips` (`recipe.shape`, float32) and give the token ids (`context` of them). Raises a `VideoError`."""
+    rng = np.random.default_rng(list(key))
+    text = _caption(recipe, sample, rng) if recipe.context else []
+    frames = frames_of(sample, partial(_choose, recipe, rng))
+    for clip in clips:
+        if recipe.augment is None:
+            clip[...] = preprocess(frames, recipe.preprocess)
+        else:
+            clip[...] = augmented(frames, recipe.preprocess, recipe.augment, rng)
+    return text
+
+
+def _choose(recipe: ClipRecipe, rng: np.random.Generator, num_frames: int) -> Sequence[int]:
+    count = recipe.preprocess.frame_count
+    if recipe.augment is None:
+        return pick(FRAME_POLICIES, recipe.preprocess.frames, "frame policy")(num_frames, count)
+    return FRAME_DRAWS[recipe.augment.frames](num_frames, count, rng)
+
+
+def _caption(recipe: ClipRecipe, sample: Sample, rng: np.random.Generator) -> list[int]:
+    """Token ids of one of its captions."""
+    which = 0 if recipe.augment is None else int(rng.integers(len(sample.captions)))
+    text = sample.captions[which]
+    text = clean_caption(text) if recipe.cleaning == "viclip" else text
+    ids: list[int] = tokenizer()([text], recipe.context, "truncate")[0].tolist()
+    return ids

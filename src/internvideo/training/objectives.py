@@ -1,0 +1,217 @@
+"""What each kind of training asks of a model: an objective joins a model, a batch and a loss.
+
+A batch is a mapping of tensors: video (B, C, T, H, W) float, normalised, and by need uid, source, label (B,) and text
+(B, L) token ids. An objective has two halves: `look` is what a part of a batch can compute by itself, `compare` what
+needs all of it, over all processes. So a batch may come in parts, and the gradients are those of the whole
+(`internvideo.training.learner`). Random numbers come from a `numpy.random.Generator`. Knows no files and no ranks.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from internvideo import distributed
+from internvideo.models.cross_model import CrossModel
+from internvideo.models.internvideo_mm import InternVideoMM
+from internvideo.models.layers import take
+from internvideo.models.viclip import ViCLIP
+from internvideo.models.videomae import VideoMAE
+from internvideo.ops import masks
+from internvideo.ops.losses import (
+    caption_loss,
+    caption_targets,
+    denormalise,
+    pixel_loss,
+    pixel_targets,
+    sigmoid_loss,
+    soft_cross_entropy,
+    soft_targets,
+    tiled_contrastive_loss,
+)
+from internvideo.ops.mixing import mix_batch
+
+Batch = Mapping[str, Any]  # tensors, and `media`: "video" or "image"
+Logs = dict[str, Tensor]  # numbers worth a line in the log: () without gradient
+
+
+class Look(NamedTuple):
+    """What a part of a batch gives: its own loss, vectors to be compared with those of all others, numbers to log."""
+
+    loss: Tensor  # ()
+    vectors: tuple[Tensor, ...]  # (B, D) each
+    logs: Logs
+
+
+@dataclass(frozen=True, kw_only=True)
+class Objective:
+    """The base of all: nothing to compare, all parts count alike, every parameter gets a gradient."""
+
+    compares: ClassVar[bool] = False  # `look` gives vectors
+    leaves_unused: ClassVar[bool] = False  # some parameters get no gradient
+
+    def __call__(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Logs]:
+        """The loss () of a whole batch, and numbers to log."""
+        look = self.look(model, batch, rng)
+        loss, logs = self.compare(model, look.vectors, batch)
+        return look.loss + loss, {**look.logs, **logs}
+
+    def prepare(self, model: nn.Module) -> None:
+        """Freeze what this objective does not train."""
+
+    def weight(self, batch: Batch) -> Tensor | None:
+        """What the loss of `look` is a mean over, () float, if that may differ between parts of the same size."""
+        return None
+
+    def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
+        raise NotImplementedError
+
+    def compare(self, model: nn.Module, vectors: Sequence[Tensor], batch: Batch) -> tuple[Tensor, Logs]:
+        """The loss () over all vectors of all processes; `batch` needs only its uid and source."""
+        return batch["video"].new_zeros(()), {}
+
+
+@dataclass(frozen=True, kw_only=True)
+class MaskedPixels(Objective):
+    """Fill in hidden cubes (VideoMAE). Needs video.
+
+    mean, std: of the normalisation, to get the pixels back. decoded: share of the hidden cubes that are predicted, by
+    running cells (VideoMAE V2) if below 1.
+    """
+
+    mean: tuple[float, float, float] = (0.485, 0.456, 0.406)
+    std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    mask: Literal["tube", "uniform", "progressive", "centre_progressive"] = "tube"
+    hidden: float = 0.9
+    decoded: float = 1.0
+    normalise: bool = True  # targets have mean 0 and deviation 1 per cube and channel
+
+    def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
+        assert isinstance(model, VideoMAE)
+        video, clip = batch["video"], model.config.clip
+        grid = model.encoder.patches.grid(video)
+        hidden = np.stack([getattr(masks, self.mask)(grid, self.hidden, rng) for _ in video])
+        asked = hidden
+        if self.decoded < 1:
+            asked = hidden & ~masks.running_cell(grid, 1 - self.decoded, len(video), rng)
+        visible, decoded = (torch.from_numpy(masks.visible(m)).to(video.device) for m in (hidden, ~asked))
+        predicted = model(video, visible, decoded)
+        pixels = denormalise(video, self.mean, self.std)
+        targets = take(pixel_targets(pixels, clip.tubelet, clip.patch, normalise=self.normalise), decoded)
+        return Look(pixel_loss(predicted.float(), targets), (), {})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contrastive(Objective):
+    """Pull each clip to its caption and away from all others (ViCLIP). Needs video, text, uid; source if asked for.
+
+    dropped: share of the tokens of a clip that are not looked at. same_source: clips of one source are no negatives of
+    each other. published: gradients over processes as in the released code, 1 / world of the true ones.
+    kind: "softmax" with a learned temperature that has a floor, or "sigmoid" (SigLIP) with a fixed shift of the logits.
+    """
+
+    compares: ClassVar[bool] = True
+
+    dropped: float = 0.0
+    same_source: bool = False
+    published: bool = False
+    kind: Literal["softmax", "sigmoid"] = "softmax"
+    shift: float = -10.0
+    tile: int = 512
+
+    def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
+        assert isinstance(model, ViCLIP)
+        kept = _kept(model.video.patches.grid(batch["video"]), self.dropped, batch["video"], rng)
+        vectors = model.encode_video(batch["video"], kept), model.encode_text(batch["text"])
+        return Look(vectors[0].new_zeros(()), vectors, {})
+
+    def compare(self, model: nn.Module, vectors: Sequence[Tensor], batch: Batch) -> tuple[Tensor, Logs]:
+        video, text = (distributed.gather(v.float(), published=self.published) for v in vectors)
+        ids = distributed.gather(batch["uid"])
+        sources = distributed.gather(batch["source"]) if self.same_source else None
+        scale = _scale(model)
+        if self.kind == "sigmoid":
+            loss = sigmoid_loss(scale * video @ text.T + self.shift, ids, sources)
+        else:
+            loss = tiled_contrastive_loss(video, text, scale, ids, sources, tile=self.tile)
+        return loss, {"contrastive": loss.detach(), "scale": scale.detach()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContrastiveCaption(Contrastive):
+    """Contrast and caption (InternVideo-MM): the sum of both losses. Clips and pictures alternate in the batches."""
+
+    leaves_unused: ClassVar[bool] = True  # the mask token of the text tower
+
+    def weight(self, batch: Batch) -> Tensor | None:
+        return (caption_targets(batch["text"]) >= 0).sum().float()
+
+    def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
+        assert isinstance(model, InternVideoMM)
+        feature, tokens = model.video_feature(batch["video"])
+        texts = model.text.tokens(batch["text"])
+        video = nn.functional.normalize(feature @ model.video_projection, dim=-1)
+        text = nn.functional.normalize(model.text.pool(texts, batch["text"]) @ model.text.projection, dim=-1)
+        if model.captioner is None:
+            raise ValueError("captioning needs a model with a caption decoder: InternVideoMMConfig(captioner=...)")
+        loss = caption_loss(model.captioner(texts[:, :-1], tokens.flatten(1, 2)), batch["text"])
+        return Look(loss, (video, text), {"caption": loss.detach()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classify(Objective):
+    """Name the class. Needs video, label. Mixup, CutMix and label smoothing as in the fine-tunings of VideoMAE."""
+
+    classes: int
+    smoothing: float = 0.0
+    mixup: float = 0.0  # alpha of the Beta distribution; 0: never
+    cutmix: float = 0.0
+
+    def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
+        targets = soft_targets(batch["label"], self.classes, self.smoothing)
+        video, targets = mix_batch(batch["video"], targets, rng, mixup_alpha=self.mixup, cutmix_alpha=self.cutmix)
+        return self.judge(model(video), targets)
+
+    def judge(self, logits: Tensor, targets: Tensor) -> Look:
+        """logits: (B, K), or fewer rows that each stand for several consecutive clips (VideoMAE's segments)."""
+        targets = targets.reshape(len(logits), -1, self.classes).mean(1)
+        right = (logits.argmax(1) == targets.argmax(1)).float().mean()
+        return Look(soft_cross_entropy(logits, targets), (), {"accuracy": right})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Coordinate(Classify):
+    """Teach two frozen models to read each other (cross-model attention). Needs video, label; frames: (B, C, T, H, W)
+    for the second model, if it sees other clips. Mixes no clips."""
+
+    mixup: float = field(default=0.0, init=False)
+    cutmix: float = field(default=0.0, init=False)
+
+    def prepare(self, model: nn.Module) -> None:
+        assert isinstance(model, CrossModel)
+        model.freeze_backbones()
+
+    def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
+        targets = soft_targets(batch["label"], self.classes, self.smoothing)
+        return self.judge(model(batch["video"], batch.get("frames")), targets)
+
+
+def _kept(grid: tuple[int, int, int], dropped: float, video: Tensor, rng: np.random.Generator) -> Tensor | None:
+    """The numbers of the tokens that stay, (B, K) ascending; drawn on the device of the video."""
+    if not dropped:
+        return None
+    tokens = grid[0] * grid[1] * grid[2]
+    draw = torch.Generator(video.device).manual_seed(int(rng.integers(2**63)))
+    order = torch.rand(len(video), tokens, generator=draw, device=video.device).argsort(1)
+    return order[:, int(dropped * tokens) :].sort(1).values
+
+
+def _scale(model: nn.Module) -> Tensor:
+    """What cosines are multiplied with, brought back between its limits first, as published."""
+    if isinstance(model, ViCLIP):
+        return 1 / model.lift_temperature()
+    assert isinstance(model, InternVideoMM)
+    return model.limit_scale()
