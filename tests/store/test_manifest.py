@@ -46,7 +46,7 @@ def test_a_folder_that_is_no_dataset_is_refused(tmp_path):
     ("found", "problem", "hint"),
     [
         ("format = 2", "format 2; this internvideo knows formats up to 1", "pip install --upgrade internvideo"),
-        ("format = 0", "format 0; this internvideo writes format 1", "`internvideo dataset migrate "),
+        ("format = 0", "format 0; this internvideo writes format 1", "curate into a new folder"),
     ],
 )
 def test_another_format_is_refused_with_the_command_that_helps(tmp_path, found, problem, hint):
