@@ -60,7 +60,7 @@ def _run(given: list[str]) -> int:
     parser = build_parser()
     chosen, rest = parser.parse_known_args(given)
     words = [word for word in rest if not word.startswith("-")]
-    many = next((name for name in ("folders", "videos") if hasattr(chosen, name)), None)
+    many = next((name for name in ("folders", "videos", "overrides") if hasattr(chosen, name)), None)
     if len(words) < len(rest) or (rest and many is None):
         raise UsageError(f"not understood: {' '.join(rest)}", f"`internvideo {chosen.verb} --help` shows an example")
     if rest and many is not None:

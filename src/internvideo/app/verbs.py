@@ -5,6 +5,7 @@ import argparse
 from internvideo.app.dataset_verbs import DATASET_VERBS
 from internvideo.app.inference_verbs import INFERENCE_VERBS
 from internvideo.app.model_verbs import MODEL_VERBS
+from internvideo.app.training_verbs import TRAINING_VERBS
 from internvideo.app.verb import Verb, group, json_option, show
 
 
@@ -75,6 +76,7 @@ VERBS = (
          "internvideo curate ~/Videos --out my-dataset operators.shots.min_seconds=1", _curate_options, _curate),
     group("dataset", "Look into a dataset, check it, repair it, export it.",
           "internvideo dataset status my-dataset", DATASET_VERBS),
+    *TRAINING_VERBS,
     *INFERENCE_VERBS,
     group("models", "Networks and their weights: list, show, fetch, convert, verify.",
           "internvideo models list", MODEL_VERBS),

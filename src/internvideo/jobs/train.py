@@ -1,0 +1,363 @@
+"""`internvideo train`: a recipe in, a trained network out. The same command goes on where a killed run stood."""
+
+import json
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from internvideo import distributed
+from internvideo.config import dump, load_recipe, override
+from internvideo.datasets.loader import Broken, Corpus, Loader, in_order
+from internvideo.errors import UsageError, pick
+from internvideo.jobs.curves import draw_curves
+from internvideo.jobs.talk import CountTalk, note
+from internvideo.jobs.train_cost import TrainCost, step_cost, train_cost
+from internvideo.jobs.train_data import clip_recipe, count_corpus, pinned, read_corpus, tell_coverage
+from internvideo.models import MODELS, load_model, with_card
+from internvideo.models.cross_model import CrossModel
+from internvideo.models.families import Card
+from internvideo.models.hub import save_pretrained
+from internvideo.models.internvideo_mm import InternVideoMM
+from internvideo.models.meta import shapes_only
+from internvideo.models.uniformerv2 import UniFormerV2
+from internvideo.models.viclip import ViCLIP
+from internvideo.models.videomae import VideoMAE, VideoMAEClassifier
+from internvideo.store import durable
+from internvideo.training.checkpoint import LATEST, Checkpoints, State, weights_of
+from internvideo.training.hooks import Average, Evaluate, Log, Meter, NaNGuard, Progress, Save, measured_peak
+from internvideo.training.learner import Learner, compile_blocks, recompute_blocks
+from internvideo.training.loop import Hook, OutOfMemory, train
+from internvideo.training.objectives import Classify, Contrastive, ContrastiveCaption, Coordinate, MaskedPixels
+from internvideo.training.optim import adamw
+from internvideo.training.recipe import TrainRecipe
+
+LOG, RECIPE, CURVES, MODEL, CHECKPOINTS = "log.jsonl", "recipe.json", "curves.png", "model", "checkpoints"
+NETWORKS = {  # objective -> networks it can train
+    MaskedPixels: (VideoMAE,),
+    Contrastive: (ViCLIP,),
+    ContrastiveCaption: (InternVideoMM,),
+    Classify: (VideoMAEClassifier, UniFormerV2),
+    Coordinate: (CrossModel,),
+}
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What came out of a run."""
+
+    out: str
+    steps: int
+    resumed_at: int  # step; 0: from the start
+    last: dict[str, float]  # the last line of the log
+    skipped: tuple[int, ...]  # steps that were left out because of numbers that are not finite
+    broken: tuple[Broken, ...]  # files that could not be used, since the run was last started
+
+    def as_row(self) -> dict[str, Any]:
+        return asdict(self)
+
+    def as_text(self) -> str:
+        """A few lines for people."""
+        numbers = {name: self.last[name] for name in ("loss", "eval/loss", "eval/accuracy") if name in self.last}
+        lines = [f"{self.steps:,} steps: " + ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())]
+        lines += [f"{self.out}: {MODEL}, {CHECKPOINTS}, {LOG}, {CURVES}"]
+        lines += [f"{len(self.skipped)} steps left out"] if self.skipped else []
+        return "\n".join(lines)
+
+
+def recipe_of(name: str, overrides: Sequence[str]) -> TrainRecipe:
+    """A recipe file with overrides applied. Raises UsageError for anything that is not understood."""
+    recipe = override(load_recipe(name, {}, TrainRecipe), overrides)
+    network = pick(MODELS, recipe.model, "model").network
+    if network not in NETWORKS.get(type(recipe.objective), ()):
+        known = [key for key, one in MODELS.items() if one.network in NETWORKS.get(type(recipe.objective), ())]
+        raise UsageError(
+            f"the objective {type(recipe.objective).__name__} does not train `{recipe.model}`",
+            f"models for it: {', '.join(known)}",
+        )
+    if recipe.batch % (distributed.world() * recipe.parts * recipe.repeats):
+        raise UsageError(
+            f"a batch of {recipe.batch} does not divide by {distributed.world()} processes x {recipe.parts} parts "
+            f"x {recipe.repeats} repeats",
+            "change batch, parts or repeats",
+        )
+    return recipe
+
+
+def run_train(
+    name: str, out: str | os.PathLike[str], *, overrides: Sequence[str] = (), changed: bool = False
+) -> Trained | None:
+    """Train by a recipe into the folder `out`, or go on there; writes its log, curves, checkpoints and `model/`.
+
+    With several processes only the main one gets what came out, the others None.
+    changed: go on although recipe or lists are not those of the run so far. Raises UsageError for what is not
+    understood, RunChanged, OutOfMemory, StoreError (disk full ...), and InternVideoError if the run diverges.
+    """
+    with distributed.start() as device:
+        recipe = recipe_of(name, overrides)
+        corpora = [read_corpus(each) for each in recipe.corpora]
+        held_out = read_corpus(recipe.held_out) if recipe.held_out else None
+        for corpus in [*corpora, held_out] if held_out else corpora:
+            _check_labels(recipe, corpus)
+            if distributed.is_main():
+                tell_coverage(corpus)
+        return _Run(recipe, Path(out), corpora, held_out, device).go(changed)
+
+
+def estimate(name: str, out: str | os.PathLike[str] | None = None, *, overrides: Sequence[str] = ()) -> TrainCost:
+    """What `run_train` would cost on this machine. Writes nothing. out: an earlier run, whose speed counts."""
+    recipe = recipe_of(name, overrides)
+    with shapes_only():
+        model = _sized(MODELS[recipe.model](), recipe)
+        recipe.objective.prepare(model)
+    card = _card_of(recipe)
+    samples = sum(count_corpus(corpus) for corpus in recipe.corpora)
+    epoch = _epoch(recipe, samples)
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    lines = _lines(Path(out) / LOG) if out is not None else []
+    speeds = [line["clips_per_s"] for line in lines if line.get("clips_per_s")]
+    return train_cost(
+        recipe,
+        model.to("meta"),
+        clip_recipe(recipe, card.preprocess, _context(recipe, model, card)),
+        samples=samples,
+        steps=_steps(recipe, epoch),
+        peak=_peak(recipe, device),
+        measured=speeds[-1] if speeds else None,
+    )
+
+
+class _Run:
+    """One process's part of a run."""
+
+    def __init__(
+        self, recipe: TrainRecipe, out: Path, corpora: list[Corpus], held_out: Corpus | None, device: torch.device
+    ) -> None:
+        self.recipe, self.out, self.corpora, self.held_out, self.device = recipe, out, corpora, held_out, device
+        with torch.random.fork_rng([]):
+            torch.manual_seed(recipe.seed)
+            model = load_model(recipe.model, recipe.weights)
+            self.card: Card = vars(model)["card"]
+            self.model = _sized(model, recipe).to(device)
+        context = _context(recipe, self.model, self.card)
+        self.clips = clip_recipe(recipe, self.card.preprocess, context)
+        self.seen = clip_recipe(recipe, self.card.preprocess, context, evaluation=True)
+        self.config = getattr(self.model, "config")  # noqa: B009  # every network of ours has one
+        if recipe.recompute:
+            recompute_blocks(self.model)
+        if recipe.compile:
+            compile_blocks(self.model)
+        learner = Learner(self.model, recipe.objective, recipe.precision)
+        self.module = distributed.parallelize(learner, recipe.parallel, unused=recipe.objective.leaves_unused)
+        self.optimizer = adamw(
+            self.model, recipe.optimiser.groups_of(self.model), betas=recipe.optimiser.betas, eps=recipe.optimiser.eps
+        )
+        self.average = Average(self.model, recipe.average) if recipe.average is not None else None
+        self.state = State(self.model, self.optimizer, self.average.values if self.average else {}, seed=recipe.seed)
+        self.checkpoints = Checkpoints(out / CHECKPOINTS, pinned(recipe, corpora))
+        self.guard = NaNGuard(note)
+
+    def go(self, changed: bool) -> Trained | None:
+        recipe = self.recipe
+        with Loader(
+            self.corpora,
+            self.clips,
+            batch=recipe.batch // recipe.repeats // distributed.world(),
+            seed=recipe.seed,
+            rank=distributed.rank(),
+            world=distributed.world(),
+            workers=recipe.workers,
+        ) as loader, _StepTalk("training", "steps") as talk:  # fmt: skip
+            start = self._begin(changed)
+            steps, epoch = _steps(recipe, loader.steps_per_epoch), loader.steps_per_epoch
+            factor = recipe.schedule.factor(steps, epoch)
+            with self._memory_explained(steps):
+                train(
+                    self.module,
+                    loader.batches,
+                    self.optimizer,
+                    factor,
+                    steps=steps,
+                    steps_per_epoch=epoch,
+                    guard=self.guard,
+                    start=start,
+                    parts=recipe.parts,
+                    clip=recipe.clip,
+                    seed=self.state.seed,
+                    hooks=self._hooks(start, factor, talk),
+                )
+            broken = tuple(loader.broken)
+        return self._finish(start, max(steps, start), broken)
+
+    def _begin(self, changed: bool) -> int:
+        """The step to start at, after all that could be refused has been looked at."""
+        resumed = self.checkpoints.resume(self.state, changed=changed)
+        if distributed.is_main():
+            durable.make_folder(self.out)
+            durable.write_atomic(self.out / RECIPE, dump(self.recipe).encode())
+            if resumed:
+                note(f"going on after step {self.state.step:,}")
+        return self.state.step
+
+    def _hooks(self, start: int, factor: Callable[[int], float], talk: "_StepTalk") -> list[Hook]:
+        """In this order: what is logged at a step must be on disk before the checkpoint that begins behind it."""
+        recipe = self.recipe
+        with shapes_only():
+            shapes = type(self.model)(self.config).to("meta")
+            recipe.objective.prepare(shapes)
+        flops = step_cost(shapes, recipe.objective, self.clips).flops
+        hooks: list[Hook] = [self.average] if self.average else []
+        hooks += [lambda moment: moment.logs.update(rate=recipe.optimiser.rate * factor(moment.step - 1))]
+        hooks += [Meter(flops, _peak(recipe, self.device) * distributed.world())]
+        if self.held_out:
+            hooks.append(Evaluate(self.model, self._evaluate, recipe.evaluate_every, self.average))
+        hooks.append(Log(self.out / LOG, start, recipe.log_every))
+        score = "eval/score" if self.held_out else None
+        hooks.append(Save(self.checkpoints, self.state, recipe.save_every, score))
+        return [*hooks, Progress(talk)]
+
+    def _evaluate(self, _: nn.Module) -> dict[str, float]:
+        """Means over the held-out list of what the objective says of its batches; score: higher is better.
+
+        Each process takes its stretch of each batch, so that as many samples are compared as on one; what does not
+        divide by the number of processes at the end of the list is left out.
+        """
+        assert self.held_out is not None
+        broken: list[Broken] = []
+        sums: dict[str, float] = {}
+        clips, world = 0, distributed.world()
+        size = self.recipe.batch // self.recipe.parts
+        for number, batch in enumerate(in_order(self.held_out.samples, self.seen, broken, batch=size)):
+            count = len(batch["video"]) // world
+            rows = slice(distributed.rank() * count, (distributed.rank() + 1) * count)
+            own = {k: v[rows].to(self.device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
+            if count:
+                loss, logs = self.module(own, (self.recipe.seed, number))
+                clips += count
+                for name, value in {"loss": loss, **logs}.items():
+                    sums[name] = sums.get(name, 0.0) + count * float(distributed.mean(value))
+        for each in broken if distributed.is_main() else []:
+            note(f"not evaluated: {each.message}")
+        means = {name: value / clips for name, value in sums.items()}
+        return {**means, "score": means.get("accuracy", -means["loss"])} if means else {}
+
+    @contextmanager
+    def _memory_explained(self, steps: int) -> Iterator[None]:
+        """What the estimate was, beside the error that it was wrong."""
+        try:
+            yield
+        except OutOfMemory as error:
+            with shapes_only():
+                model = type(self.model)(self.config).to("meta")
+            total = sum(len(corpus.samples) for corpus in self.corpora)
+            cost = train_cost(self.recipe, model, self.clips, samples=total, steps=steps, peak=1.0,
+                              world=distributed.world())  # fmt: skip
+            told = f"the estimate was {cost.memory_bytes / 1e9:.1f} GB"
+            raise OutOfMemory(f"{error.problem}; {told}", f"parts={2 * self.recipe.parts}: {error.hint}") from error
+
+    def _finish(self, start: int, steps: int, broken: tuple[Broken, ...]) -> Trained | None:
+        """What is written when all is learned; by the main process, while the others wait."""
+        if not distributed.is_main():
+            distributed.barrier()
+            return None
+        network = type(self.model)(self.config)
+        network.load_state_dict(weights_of(self.checkpoints.folder / LATEST))
+        origin = self.card.source or "random weights"
+        card = replace(self.card, source=f"{origin}, trained for {steps} steps by the recipe in {RECIPE}")
+        save_pretrained(with_card(network, card), self.out / MODEL)
+        lines = _lines(self.out / LOG)
+        draw_curves(lines, self.out / CURVES, f"{self.recipe.model}, {type(self.recipe.objective).__name__}")
+        for each in broken:
+            note(f"not used ({each.count} x): {each.message}")
+        distributed.barrier()
+        last = lines[-1] if lines else {}
+        return Trained(str(self.out), steps, start, last, tuple(self.guard.skipped), broken)
+
+
+class _StepTalk(CountTalk):
+    """Steps with what `Progress` says of them."""
+
+    def __enter__(self) -> "_StepTalk":
+        super().__enter__()
+        return self
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        self._title = name
+        if self._bar is not None and self._task is not None:
+            self._bar.update(self._task, description=name, total=total)
+        super().__call__(done, total, name)
+
+
+def _steps(recipe: TrainRecipe, epoch: int) -> int:
+    return recipe.steps if recipe.steps is not None else max(1, round((recipe.epochs or 0) * epoch))
+
+
+def _epoch(recipe: TrainRecipe, samples: int) -> int:
+    """Steps to go through the lists once."""
+    steps = samples // (recipe.batch // recipe.repeats)
+    if not steps:
+        raise UsageError(f"{samples} samples do not fill one batch of {recipe.batch}", "lower the batch size")
+    return steps
+
+
+def _context(recipe: TrainRecipe, model: nn.Module, card: Card) -> int:
+    """Text positions that the network reads; 0 if the objective needs no text."""
+    if not isinstance(recipe.objective, Contrastive):
+        return 0
+    text = getattr(getattr(model, "config", None), "text", None)
+    return int(getattr(text, "context", card.family.context))
+
+
+def _card_of(recipe: TrainRecipe) -> Card:
+    """Of random weights, without drawing them."""
+    with shapes_only():
+        card: Card = vars(load_model(recipe.model))["card"]
+    return card
+
+
+def _sized(model: nn.Module, recipe: TrainRecipe) -> nn.Module:
+    """The same network with a head for the classes of the objective: a new one if their number differs."""
+    objective, config = recipe.objective, getattr(model, "config", None)
+    if not isinstance(objective, Classify) or isinstance(model, CrossModel) or config is None:
+        return model
+    if config.classes == objective.classes or "classes" not in {one.name for one in fields(config)}:
+        return model
+    fresh = type(model)(replace(config, classes=objective.classes))
+    wanted = fresh.state_dict()
+    kept = {name: value for name, value in model.state_dict().items() if value.shape == wanted[name].shape}
+    fresh.load_state_dict(kept, strict=False)
+    return fresh
+
+
+def _check_labels(recipe: TrainRecipe, corpus: Corpus) -> None:
+    """Raise UsageError if a classifier would learn from samples without a class, or of one it does not have."""
+    if not isinstance(recipe.objective, Classify):
+        return
+    silent = len(corpus.samples) - corpus.samples.labelled
+    if silent:
+        raise UsageError(f"{silent:,} samples of `{corpus.name}` have no class", "does the reader need `classes`?")
+    highest = max(sample.label or 0 for sample in corpus.samples)
+    if highest >= recipe.objective.classes:
+        raise UsageError(
+            f"`{corpus.name}` has class {highest}, the objective only {recipe.objective.classes}",
+            f"objective.classes={highest + 1}",
+        )
+
+
+def _peak(recipe: TrainRecipe, device: torch.device) -> float:
+    if recipe.precision == "fp32":
+        return measured_peak(device)
+    return measured_peak(device, torch.bfloat16, 0 if device.type == "cuda" else 256)  # slow on many processors
+
+
+def _lines(path: Path) -> list[dict[str, float]]:
+    """Of a log; the last one may be torn."""
+    if not path.is_file():
+        return []
+    lines = path.read_bytes().splitlines(keepends=True)
+    return [{k: v for k, v in json.loads(line).items() if v is not None} for line in lines if line.endswith(b"\n")]

@@ -1,0 +1,163 @@
+"""What a training run will cost, said before it starts: operations, memory, hours and bytes, without training.
+
+The network runs on shapes alone. Memory counts weights, gradients, moments, averages and what one part keeps for its
+backward pass; what libraries take beside is unknown, and so is whether the input keeps up.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F  # noqa: N812
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
+from torch.overrides import TorchFunctionMode
+
+from internvideo.datasets.items import ClipRecipe
+from internvideo.jobs.talk import columns, duration, size
+from internvideo.models.cost import measure
+from internvideo.models.meta import shapes_only
+from internvideo.models.viclip import ViCLIP
+from internvideo.training.objectives import Contrastive, Look, Objective
+from internvideo.training.recipe import TrainRecipe
+
+USUAL_SHARE = 0.4  # of the peak, where no earlier run has measured it
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainCost:
+    """Of a whole run. Operations count multiply-adds twice; memory is that of each process."""
+
+    parameters: int
+    trained: int
+    samples: int
+    steps: int
+    clips_per_step: int
+    flops_per_clip: int  # forward and backward
+    flops_per_step: int
+    memory_bytes: int
+    activation_bytes: int  # of it; what one part keeps for the backward pass, without recompute
+    checkpoint_bytes: int  # all files of weights together
+    hours: float
+    clips_per_s: float
+    rate: str  # where the speed comes from
+
+    def as_row(self) -> dict[str, int | float | str]:
+        return asdict(self)
+
+    def as_text(self) -> str:
+        """The cost as a few lines for people."""
+        seconds = 3600 * self.hours
+        return columns([
+            ("weights", f"{self.parameters:,} ({self.trained:,} of them are trained)"),
+            ("samples", f"{self.samples:,}"),
+            ("steps", f"{self.steps:,} of {self.clips_per_step:,} clips"),
+            ("operations", f"{self.flops_per_step / 1e12:,.3g} TFLOP per step, "
+                           f"{self.flops_per_step * self.steps / 1e15:,.3g} PFLOP in all"),
+            ("memory", f"about {size(self.memory_bytes)} per process, {size(self.activation_bytes)} of it activations"),
+            ("written", f"{size(self.checkpoint_bytes)} of checkpoints"),
+            ("time", f"about {duration(seconds)} at {self.clips_per_s:,.1f} clips/s, if the input keeps up"),
+            ("speed", self.rate),
+        ])  # fmt: skip
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """Of one clip (and its text): operations forward and backward, bytes kept in between in float32."""
+
+    flops: int
+    kept: int
+
+
+def step_cost(model: nn.Module, objective: Objective, clips: ClipRecipe, *, recompute: bool = False) -> StepCost:
+    """The cost of one clip of a network that lies on the meta device."""
+    shape = clips.shape("video")[1:]
+    with shapes_only():
+        batch = {name: torch.zeros(1, dtype=torch.int64) for name in ("uid", "source", "label")}
+        batch |= {"video": torch.empty(1, *shape), "text": torch.zeros(1, max(clips.context, 1), dtype=torch.int64)}
+        forward, _ = measure(lambda: _look(model, objective, batch))
+        known = {value.untyped_storage()._cdata for value in (*model.parameters(), *model.buffers())}
+        kept: dict[int, tuple[int, torch.UntypedStorage]] = {}  # storages stay, so that no number comes twice
+
+        def keep(value: Tensor) -> Tensor:
+            storage = value.untyped_storage()
+            if storage._cdata not in known:
+                kept[storage._cdata] = storage.nbytes(), storage
+            return value
+
+        with saved_tensors_hooks(keep, lambda value: value), _Attention():
+            _look(model, objective, batch)
+    return StepCost(forward * (4 if recompute else 3), sum(count for count, _ in kept.values()))
+
+
+def _look(model: nn.Module, objective: Objective, batch: Mapping[str, Tensor]) -> Look:
+    if isinstance(objective, Contrastive) and objective.dropped and isinstance(model, ViCLIP):
+        tokens = int(np.prod(model.video.patches.grid(batch["video"])))
+        kept = torch.zeros(1, tokens - int(objective.dropped * tokens), dtype=torch.int64)
+        vectors = model.encode_video(batch["video"], kept), model.encode_text(batch["text"])
+        return Look(vectors[0].new_zeros(()), vectors, {})
+    return objective.look(model, batch, np.random.default_rng(0))
+
+
+class _Attention(TorchFunctionMode):
+    """Attention as fused kernels do it: their inputs and their result are kept, no table of scores."""
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func is not F.scaled_dot_product_attention:
+            return func(*args, **(kwargs or {}))
+        return _Fused.apply(*args[:3])  # type: ignore[no-untyped-call]
+
+
+class _Fused(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        out = q.new_empty(*q.shape[:-1], v.shape[-1])
+        ctx.save_for_backward(q, k, v, out)
+        return out
+
+
+def train_cost(
+    recipe: TrainRecipe,
+    model: nn.Module,
+    clips: ClipRecipe,
+    *,
+    samples: int,
+    steps: int,
+    peak: float,
+    world: int = 1,
+    measured: float | None = None,
+) -> TrainCost:
+    """The cost of a run. model: on the meta device, prepared by the objective.
+
+    peak: operations per second of all processes; measured: clips per second of an earlier run, if there is one.
+    """
+    one = step_cost(model, recipe.objective, replace(clips, repeats=1), recompute=recipe.recompute)
+    values = [*model.parameters(), *model.buffers()]
+    weights = sum(value.nbytes for value in values)
+    trained = [value for value in model.parameters() if value.requires_grad]
+    moments = 2 * sum(value.nbytes for value in trained)
+    average = weights if recipe.average is not None else 0
+    kept = one.kept * recipe.batch // (world * recipe.parts) // (2 if recipe.precision == "bf16" else 1)
+    state = weights + moments + average
+    speed = measured or USUAL_SHARE * peak / one.flops
+    return TrainCost(
+        parameters=sum(value.numel() for value in model.parameters()),
+        trained=sum(value.numel() for value in trained),
+        samples=samples,
+        steps=steps,
+        clips_per_step=recipe.batch,
+        flops_per_clip=one.flops,
+        flops_per_step=one.flops * recipe.batch,
+        memory_bytes=(state + moments // 2) // (world if recipe.parallel == "fsdp" else 1) + kept,
+        activation_bytes=kept,
+        checkpoint_bytes=state * (2 if recipe.held_out else 1) + weights,
+        hours=steps * recipe.batch / speed / 3600,
+        clips_per_s=speed,
+        rate="measured by this run so far"
+        if measured
+        else f"assumed: {USUAL_SHARE:.0%} of the {peak / 1e12:,.3g} TFLOP/s that large products reach here",
+    )

@@ -1,0 +1,116 @@
+"""From the lists of a recipe to what a run learns from; and `moving_shapes`, rendered where it is not yet there."""
+
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from internvideo import distributed
+from internvideo.config import plain
+from internvideo.datasets.items import ClipRecipe
+from internvideo.datasets.loader import Corpus
+from internvideo.datasets.moving_shapes.world import Split
+from internvideo.datasets.readers import READERS
+from internvideo.datasets.sample import Samples, coverage, with_text
+from internvideo.datasets.table import read_table
+from internvideo.errors import UsageError, nearest, pick
+from internvideo.jobs.talk import note
+from internvideo.records import Preprocess
+from internvideo.training.recipe import CorpusRecipe, TrainRecipe
+
+# Nothing of the result depends on these (lists are compared by what is in them).
+FREE = ("workers", "log_every", "save_every", "parallel", "compile", "recompute", "list", "root")
+
+
+def read_moving_shapes(
+    path: str, root: str, *, clips: int = 256, split: Split = "train", size: int = 64, seconds: float = 1.0
+) -> Samples:
+    """The first scenes of a split with their captions, rendered as H.264 below the folder `path` if they are not there.
+
+    size: pixels per side; seconds: length of a clip. root: not used.
+    """
+    folder = _rendered(Path(path), clips, split, size, seconds)
+    return read_table(folder / "clips.jsonl", folder, corpus=f"moving_shapes/{split}")
+
+
+def _rendered(path: Path, clips: int, split: Split, size: int, seconds: float) -> Path:
+    folder = path / f"{split}-{clips}-{size}px-{seconds:g}s"
+    if not (folder / "clips.jsonl").is_file():
+        from internvideo.datasets.moving_shapes import scene, write_clips
+
+        if distributed.is_main():
+            note(f"rendering {clips} clips of moving_shapes into {folder}")
+            write_clips(folder, [scene(split, number, seconds=seconds) for number in range(clips)], size=size)
+        distributed.barrier()
+    return folder
+
+
+TRAINING_READERS: Mapping[str, Callable[..., Samples]] = {**READERS, "moving_shapes": read_moving_shapes}
+
+
+def read_corpus(recipe: CorpusRecipe) -> Corpus:
+    """The list of a recipe. Raises UsageError for an unknown reader or option, and for a list that is empty."""
+    reader = pick(TRAINING_READERS, recipe.reader, "reader")
+    _check_options(reader, recipe)
+    root = recipe.root or str(Path(recipe.list).parent)
+    samples = reader(recipe.list, root, **recipe.options)
+    if recipe.least_words:
+        samples = with_text(samples, recipe.least_words)
+    return Corpus(recipe.name, samples, recipe.share)
+
+
+def _check_options(reader: Callable[..., Samples], recipe: CorpusRecipe) -> None:
+    bound = getattr(reader, "keywords", {})
+    taken = [
+        name
+        for name, one in inspect.signature(reader).parameters.items()
+        if one.kind is one.KEYWORD_ONLY and name not in bound
+    ]
+    for name in recipe.options:
+        if name not in taken:
+            raise UsageError(f"the reader `{recipe.reader}` of `{recipe.name}` has no option `{name}`",
+                             nearest(name, taken))  # fmt: skip
+
+
+def count_corpus(recipe: CorpusRecipe) -> int:
+    """How many samples it has; nothing is rendered for that."""
+    if recipe.reader == "moving_shapes":
+        _check_options(read_moving_shapes, recipe)
+        return int(recipe.options.get("clips", inspect.signature(read_moving_shapes).parameters["clips"].default))
+    return len(read_corpus(recipe).samples)
+
+
+def tell_coverage(corpus: Corpus) -> None:
+    """Say how much of a list is missing. Raises UsageError if all of it is."""
+    found = coverage(corpus.samples)
+    if found.missing_samples:
+        told = f"`{corpus.name}`: {found.missing_files:,} of {found.files:,} files are missing"
+        if found.missing_samples == found.samples:
+            raise UsageError(f"{told}, such as {found.examples[0]!r}", "is its root right?")
+        note(f"{told} ({found.share:.1%} of its samples), such as {found.examples[0]!r}; others take their place")
+
+
+def clip_recipe(recipe: TrainRecipe, how: Preprocess, context: int, *, evaluation: bool = False) -> ClipRecipe:
+    """How samples become clips: for training, or as evaluation sees them."""
+    augment, repeats = (None, 1) if evaluation else (recipe.augment, recipe.repeats)
+    return ClipRecipe(preprocess=how, augment=augment, context=context, cleaning=recipe.cleaning, repeats=repeats)
+
+
+def pinned(recipe: TrainRecipe, corpora: list[Corpus]) -> dict[str, str]:
+    """What a run must not change under way: every value of the recipe by its path, and what is in each list."""
+    found = {f"list {corpus.name}": corpus.samples.hash for corpus in corpora}
+
+    def walk(value: Any, path: tuple[str, ...]) -> None:
+        if isinstance(value, Mapping):
+            for key, inner in value.items():
+                if key not in FREE:
+                    walk(inner, (*path, key))
+        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+            for place, inner in enumerate(value):
+                walk(inner, (*path, str(inner.get("name", place))))
+        else:
+            found[".".join(path)] = json.dumps(value)
+
+    walk(plain(recipe), ())
+    return found
