@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from tests.training.small import batch_of, learner_of
 
+from internvideo.errors import UsageError
 from internvideo.models.viclip import ViCLIP
 from internvideo.ops import masks
 from internvideo.ops.losses import caption_loss, contrastive_loss, denormalise, pixel_targets, shared_targets
@@ -34,6 +35,13 @@ def test_the_temperature_is_lifted_to_its_floor_before_it_is_used():
     _, logs = learner.objective(learner.model, batch, RNG(0))
     assert learner.model.temperature.item() == pytest.approx(0.05)
     assert logs["scale"].item() == pytest.approx(20.0)
+
+
+def test_captioning_without_a_decoder_is_told():
+    learner, batch = learner_of("caption"), batch_of("caption")
+    learner.model.captioner = None
+    with pytest.raises(UsageError, match="no caption decoder"):
+        learner.objective(learner.model, batch, RNG(0))
 
 
 def test_dropped_tokens_do_not_matter_and_as_many_stay_as_published(monkeypatch):

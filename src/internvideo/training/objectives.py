@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from internvideo import distributed
+from internvideo.errors import UsageError
 from internvideo.models.cross_model import CrossModel
 from internvideo.models.internvideo_mm import InternVideoMM
 from internvideo.models.layers import take
@@ -156,7 +157,9 @@ class ContrastiveCaption(Contrastive):
         video = nn.functional.normalize(feature @ model.video_projection, dim=-1)
         text = nn.functional.normalize(model.text.pool(texts, batch["text"]) @ model.text.projection, dim=-1)
         if model.captioner is None:
-            raise ValueError("captioning needs a model with a caption decoder: InternVideoMMConfig(captioner=...)")
+            raise UsageError(
+                "this network has no caption decoder", "start from weights that have one, or train `contrastive` alone"
+            )
         loss = caption_loss(model.captioner(texts[:, :-1], tokens.flatten(1, 2)), batch["text"])
         return Look(loss, (video, text), {"caption": loss.detach()})
 
