@@ -446,3 +446,12 @@ def test_the_record_is_plain_json(server):
     path = fetch.fetch(weights(server.url + "/w.safetensors"))
     record = json.loads(path.with_name(path.name + ".json").read_text("utf-8"))
     assert record == {"address": server.url + "/w.safetensors", "sha256": SHA256, "stated": "", "size": len(DATA)}
+
+
+def test_clip_starts_the_networks_that_were_made_from_it_and_no_others(cache):
+    for name in ("viclip-b-16", "internvideo-mm-b-16", "uniformerv2-b-16"):
+        with pytest.raises(FetchError, match="`clip-b-16` are not here"):
+            fetch.resolve(name, "clip-b-16")
+    for name in ("viclip-l-14", "videomae-b-16", "openclip-b-16"):
+        with pytest.raises(UsageError, match="not of"):
+            fetch.resolve(name, "clip-b-16")

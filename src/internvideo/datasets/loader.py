@@ -296,7 +296,7 @@ def _check_captions(corpus: Corpus, recipe: ClipRecipe) -> None:
     if recipe.context and silent:
         raise UsageError(
             f"{silent:,} of the {len(corpus.samples):,} samples of `{corpus.name}` have no caption",
-            "`datasets.sample.with_text` keeps those that have one",
+            "least_words=1 in the recipe leaves them out; in Python `datasets.sample.with_text`",
         )
 
 

@@ -116,10 +116,18 @@ def resolve(model_name: str, weights: str | Path, *, progress: Progress | None =
 def _must_fit(checkpoint: Checkpoint, model_name: str) -> None:
     if checkpoint.needs:
         raise UsageError(f"`{checkpoint.name}` waits for {checkpoint.needs}", "it can be fetched, not loaded yet")
-    if checkpoint.model != model_name:
+    if checkpoint.model != model_name and not _starts(checkpoint.model, model_name):
         fitting = ", ".join(f"`{other.name}`" for other in checkpoints_of(model_name)[:4])
         hint = f"--model {checkpoint.model}" + (f", or weights of {model_name}: {fitting}" if fitting else "")
         raise UsageError(f"`{checkpoint.name}` are weights of `{checkpoint.model}`, not of `{model_name}`", hint)
+
+
+def _starts(clip: str, model_name: str) -> bool:
+    """Whether CLIP's weights of this name are what published training of that network began with."""
+    family, _, size = clip.partition("-")
+    return (
+        family == "clip" and re.fullmatch(rf"(viclip|internvideo-mm|uniformerv2)-{size}(-336)?", model_name) is not None
+    )
 
 
 def is_address(text: str) -> bool:

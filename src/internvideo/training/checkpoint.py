@@ -112,7 +112,7 @@ class Checkpoints:
         if different and not changed:
             raise RunChanged(
                 f"this run was started with other values of: {', '.join(different)}",
-                "choose another folder, undo the change, or say that it is meant",
+                "choose another folder, undo the change, or say that it is meant (`--changed`; in Python changed=True)",
             )
         if "step" not in facts:
             raise InternVideoError(f"`{shown(path)}` is no checkpoint of a run", "choose another folder")
