@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from internvideo.curation.best_caption import best_first
+from internvideo.store.best_caption import best_first
 from internvideo.store.dataset import Dataset
 
 CAPTION_SCHEMA = pa.schema(

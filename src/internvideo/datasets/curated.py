@@ -7,16 +7,16 @@ import os
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 
 from internvideo.datasets.sample import PathLike, Sample, Samples, uid_of
 from internvideo.records import Clip
+from internvideo.store.best_caption import CAPTION_SCALES, best_first
 from internvideo.store.dataset import Dataset
 
 KEY = ("video", "stream", "start", "end")
-SCALES = ("clip", "video")  # which texts are captions, best first; titles and transcripts are not what is seen
 
 
 def read_curated(
@@ -44,7 +44,7 @@ def _samples(dataset: Dataset, view: str | None, clip_set: str, corpus: str) -> 
     columns = [clips[name].to_pylist() for name in ("clip", *KEY, "video_time_base", "source")]
     for name, video, stream, start, end, time_base, source in zip(*columns, strict=True):
         span = Clip(video, stream, start, end).span(Fraction(time_base)) if time_base else None
-        caption = texts.get((video, stream, start, end))
+        caption = texts.get(name)
         yield Sample(
             uid=uid_of(corpus, name),
             path=places.get(video, ""),
@@ -54,19 +54,17 @@ def _samples(dataset: Dataset, view: str | None, clip_set: str, corpus: str) -> 
         )
 
 
-def _best_texts(dataset: Dataset) -> dict[tuple[Any, ...], str]:
-    """Clip key -> of the first scale that has a text the one that covers most of the clip, then the first."""
+def _best_texts(dataset: Dataset) -> dict[str, str]:
+    """Clip name -> the caption that stands for it."""
     if "captions" not in dataset.operators():
         return {}
     rows = dataset.rows("captions")
-    covers = rows["covers"].to_pylist() if "covers" in rows.column_names else [None] * rows.num_rows
-    columns = [rows[name].to_pylist() for name in (*KEY, "scale", "item", "text")]
-    best: dict[tuple[Any, ...], tuple[tuple[int, float, int], str]] = {}
-    for *key, scale, item, text, cover in zip(*columns, covers, strict=True):
-        if text and scale in SCALES:
-            found = ((SCALES.index(scale), -(cover or 0.0), item), text)
-            best[tuple(key)] = min(best.get(tuple(key), found), found)
-    return {key: text for key, (_, text) in best.items()}
+    names = [Clip(*key).name for key in zip(*(rows[name].to_pylist() for name in KEY), strict=True)]
+    ranked = best_first(rows.append_column("clip", pa.array(names, pa.string())), CAPTION_SCALES)
+    found: dict[str, str] = {}
+    for name, text in zip(ranked["clip"].to_pylist(), ranked["text"].to_pylist(), strict=True):
+        found.setdefault(name, text)
+    return found
 
 
 def _places(dataset: Dataset) -> dict[str, str]:

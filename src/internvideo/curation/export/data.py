@@ -13,9 +13,9 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from internvideo.curation.best_caption import CAPTION_SCALES, best, best_first
 from internvideo.curation.clip_tables import captions_of, clips_of, files_of
 from internvideo.errors import nearest
+from internvideo.store.best_caption import CAPTION_SCALES, best, best_first
 from internvideo.store.dataset import Dataset
 
 KEY = ("video", "stream", "start", "end")

@@ -4,7 +4,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from internvideo.curation.best_caption import ALL_SCALES, CAPTION_SCALES, best, best_first
+from internvideo.store.best_caption import ALL_SCALES, CAPTION_SCALES, best, best_first
 
 ROWS = st.lists(
     st.fixed_dictionaries(
