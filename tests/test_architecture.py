@@ -15,7 +15,7 @@ LAYERS = [
     "curation training tasks search",
     "models datasets store",
     "video text ops metrics",
-    "records errors config distributed",
+    "records errors config distributed processes",
 ]
 FLOOR = {room: floor for floor, row in enumerate(LAYERS) for room in row.split()}
 SAME_FLOOR = {("datasets", "store")}

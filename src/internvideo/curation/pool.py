@@ -6,9 +6,7 @@ batch whose culprit would have to be searched for. A dead worker is replaced and
 it is the caller's business. A worker whose parent dies finds its pipe closed and ends.
 """
 
-import contextlib
 import multiprocessing
-import os
 import signal
 import time
 import traceback
@@ -20,6 +18,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from internvideo.errors import InternVideoError
+from internvideo.processes import single_threaded_maths
 
 Handler = Callable[[Any, Callable[[int], None]], Any]  # (task, progress) -> result
 BEAT_SECONDS = 0.5
@@ -114,7 +113,7 @@ class Pool:
 
     def _start(self) -> _Worker:
         ours, theirs = self._context.Pipe()
-        with _single_threaded_maths():
+        with single_threaded_maths():
             process = self._context.Process(target=_serve, args=(theirs, self._factory), daemon=True)
             process.start()
         theirs.close()
@@ -177,22 +176,6 @@ class Pool:
 
 
 _OUTSIDE = {-signal.SIGTERM, -getattr(signal, "SIGKILL", signal.SIGTERM), -signal.SIGINT}
-
-
-@contextlib.contextmanager
-def _single_threaded_maths() -> Iterator[None]:
-    """Children started inside use one thread for linear algebra: as many workers as cores share the machine."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
 
 
 def _resident_bytes(pid: int) -> int:

@@ -4,12 +4,10 @@ Each process has a thread here that waits for it and a block of shared memory th
 copied once. A process that dies is replaced; its sample is tried once more and is then reported like any broken file.
 """
 
-import os
 import threading
 import traceback
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from multiprocessing.shared_memory import SharedMemory
@@ -20,12 +18,12 @@ import numpy as np
 from internvideo.datasets.items import ClipRecipe, make
 from internvideo.datasets.sample import Sample
 from internvideo.errors import UsageError, VideoError
+from internvideo.processes import single_threaded_maths
 from internvideo.video.opening import display_name
 
 R = TypeVar("R")
 SILENCE = 300.0  # seconds after which a process that makes one item counts as dead
 _STARTING = threading.Lock()
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 class CrashedReader(VideoError):
@@ -89,7 +87,7 @@ class _Process:
         context = get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, self._recipe), daemon=True)
-        with _STARTING, _single_threaded_maths():
+        with _STARTING, single_threaded_maths():
             self._process.start()
         theirs.close()
         try:
@@ -133,21 +131,6 @@ class _Process:
         self._stop()
         self._block.close()
         self._block.unlink()
-
-
-@contextmanager
-def _single_threaded_maths() -> Iterator[None]:
-    """Processes that start inside do linear algebra with one thread each: they would only fight for the cores."""
-    before = {name: os.environ.get(name) for name in _ONE_THREAD}
-    os.environ.update(dict.fromkeys(_ONE_THREAD, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def _serve(pipe: Connection, recipe: ClipRecipe) -> None:
