@@ -73,7 +73,7 @@ def hash_of(text: str) -> int:
 
 
 class Samples(Sequence[Sample]):
-    """A list of samples, kept as columns. captioned, labelled: how many of them are.
+    """A list of samples, kept as columns. captioned, labelled: how many of them are; highest_label: -1 if none is.
 
     hash: of uids, spans, captions and labels in their order, not of the folders they lie in.
     """
@@ -81,6 +81,7 @@ class Samples(Sequence[Sample]):
     def __init__(self, samples: Iterable[Sample]) -> None:
         self._chunks: list[pa.RecordBatch] = []
         self._length = self.captioned = self.labelled = 0
+        self.highest_label = -1
         self.media: tuple[Media, ...] = ()
         digest = hashlib.sha256()
         block: list[Sample] = []
@@ -92,7 +93,9 @@ class Samples(Sequence[Sample]):
                 )
             )
             self.captioned += bool(sample.captions)
-            self.labelled += sample.label is not None
+            if sample.label is not None:
+                self.labelled += 1
+                self.highest_label = max(self.highest_label, sample.label)
             if sample.media not in self.media:
                 self.media = (*self.media, sample.media)
             if len(block) == CHUNK:

@@ -111,8 +111,8 @@ def _versions() -> Iterator[Check]:
 def _ffmpeg() -> str:
     import av
 
-    libraries = ", ".join(f"{name} {'.'.join(map(str, number))}" for name, number in av.library_versions.items())
-    return f"FFmpeg {av.ffmpeg_version_info} ({libraries})"
+    parts = [f"{library} " + ".".join(map(str, version)) for library, version in av.library_versions.items()]
+    return f"FFmpeg {av.ffmpeg_version_info} ({', '.join(parts)})"
 
 
 def _machine(folder: Path) -> Iterator[Check]:

@@ -95,7 +95,7 @@ class ProgressTalk:
 
 
 class CountTalk:
-    """Counts up to a known number: a bar on a terminal, plain lines elsewhere. Call it with (done, total, name)."""
+    """Counts up to a known number: a bar on a terminal, plain lines elsewhere. Call it with (done, total, said)."""
 
     def __init__(self, title: str, unit: str, stream: TextIO | None = None) -> None:
         self._title, self._unit, self._stream = title, unit, stream or sys.stderr
@@ -106,24 +106,26 @@ class CountTalk:
     def __enter__(self) -> "CountTalk":
         if self._stream.isatty():
             from rich.console import Console
-            from rich.progress import Progress
+            from rich.progress import Progress, TextColumn
 
-            self._bar = Progress(console=Console(file=self._stream), transient=True)
+            columns = (*Progress.get_default_columns(), TextColumn("{task.fields[said]}"))
+            self._bar = Progress(*columns, console=Console(file=self._stream), transient=True)
             self._bar.start()
-            self._task = self._bar.add_task(self._title, total=None)
+            self._task = self._bar.add_task(self._title, total=None, said="")
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._bar is not None:
             self._bar.stop()
 
-    def __call__(self, done: int, total: int, name: str) -> None:
+    def __call__(self, done: int, total: int, said: str) -> None:
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, completed=done, total=total)
+            self._bar.update(self._task, completed=done, total=total, said=said)
         elif time.monotonic() - self._said > LINE_SECONDS:
             self._said = time.monotonic()
             left = (self._said - self._began) * (total - done) / max(done, 1)
-            note(f"{self._title}: {done:,}/{total:,} {self._unit}, about {duration(left)} left")
+            behind = f"; {said}" if said else ""
+            note(f"{self._title}: {done:,}/{total:,} {self._unit}, about {duration(left)} left{behind}")
 
 
 def duration(seconds: float) -> str:

@@ -17,7 +17,7 @@ from internvideo.datasets.loader import Broken, Corpus, Loader, in_order
 from internvideo.errors import UsageError, pick
 from internvideo.jobs.curves import draw_curves
 from internvideo.jobs.talk import CountTalk, note
-from internvideo.jobs.train_cost import TrainCost, step_cost, train_cost
+from internvideo.jobs.train_cost import TRIED_CLIPS, TrainCost, step_cost, train_cost, tried_speed
 from internvideo.jobs.train_data import clip_recipe, count_corpus, pinned, read_corpus, tell_coverage
 from internvideo.models import MODELS, load_model, with_card
 from internvideo.models.cross_model import CrossModel
@@ -38,6 +38,7 @@ from internvideo.training.optim import adamw
 from internvideo.training.recipe import TrainRecipe
 
 LOG, RECIPE, CURVES, MODEL, CHECKPOINTS = "log.jsonl", "recipe.json", "curves.png", "model", "checkpoints"
+TRIED_SECONDS = 5.0  # an estimate tries a step out if that should take no longer
 NETWORKS = {  # objective -> networks it can train
     MaskedPixels: (VideoMAE,),
     Contrastive: (ViCLIP,),
@@ -121,15 +122,15 @@ def estimate(name: str, out: str | os.PathLike[str] | None = None, *, overrides:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     lines = _lines(Path(out) / LOG) if out is not None else []
     speeds = [line["clips_per_s"] for line in lines if line.get("clips_per_s")]
-    return train_cost(
-        recipe,
-        model.to("meta"),
-        clip_recipe(recipe, card.preprocess, _context(recipe, model, card)),
-        samples=samples,
-        steps=_steps(recipe, epoch),
-        peak=_peak(recipe, device),
-        measured=speeds[-1] if speeds else None,
-    )
+    clips = clip_recipe(recipe, card.preprocess, _context(recipe, model, card))
+    measured = (speeds[-1], "measured by this run so far") if speeds else None
+    cost = train_cost(recipe, model.to("meta"), clips, samples=samples, steps=_steps(recipe, epoch),
+                      peak=_peak(recipe, device), measured=measured)  # fmt: skip
+    if measured or TRIED_CLIPS / cost.clips_per_s > TRIED_SECONDS:
+        return cost
+    tried, count = tried_speed(_sized(MODELS[recipe.model](), recipe).to(device), recipe, clips)
+    seconds = cost.steps * cost.clips_per_step / tried
+    return replace(cost, clips_per_s=tried, hours=seconds / 3600, rate=f"measured here with {count} random clips")
 
 
 class _Run:
@@ -172,7 +173,7 @@ class _Run:
             rank=distributed.rank(),
             world=distributed.world(),
             workers=recipe.workers,
-        ) as loader, _StepTalk("training", "steps") as talk:  # fmt: skip
+        ) as loader, CountTalk("training", "steps") as talk:  # fmt: skip
             start = self._begin(changed)
             steps, epoch = _steps(recipe, loader.steps_per_epoch), loader.steps_per_epoch
             factor = recipe.schedule.factor(steps, epoch)
@@ -204,7 +205,7 @@ class _Run:
                 note(f"going on after step {self.state.step:,}")
         return self.state.step
 
-    def _hooks(self, start: int, factor: Callable[[int], float], talk: "_StepTalk") -> list[Hook]:
+    def _hooks(self, start: int, factor: Callable[[int], float], talk: CountTalk) -> list[Hook]:
         """In this order: what is logged at a step must be on disk before the checkpoint that begins behind it."""
         recipe = self.recipe
         with shapes_only():
@@ -279,20 +280,6 @@ class _Run:
         return Trained(str(self.out), steps, start, last, tuple(self.guard.skipped), broken)
 
 
-class _StepTalk(CountTalk):
-    """Steps with what `Progress` says of them."""
-
-    def __enter__(self) -> "_StepTalk":
-        super().__enter__()
-        return self
-
-    def __call__(self, done: int, total: int, name: str) -> None:
-        self._title = name
-        if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, description=name, total=total)
-        super().__call__(done, total, name)
-
-
 def _steps(recipe: TrainRecipe, epoch: int) -> int:
     return recipe.steps if recipe.steps is not None else max(1, round((recipe.epochs or 0) * epoch))
 
@@ -341,7 +328,7 @@ def _check_labels(recipe: TrainRecipe, corpus: Corpus) -> None:
     silent = len(corpus.samples) - corpus.samples.labelled
     if silent:
         raise UsageError(f"{silent:,} samples of `{corpus.name}` have no class", "does the reader need `classes`?")
-    highest = max(sample.label or 0 for sample in corpus.samples)
+    highest = corpus.samples.highest_label
     if highest >= recipe.objective.classes:
         raise UsageError(
             f"`{corpus.name}` has class {highest}, the objective only {recipe.objective.classes}",

@@ -4,6 +4,7 @@ The network runs on shapes alone. Memory counts weights, gradients, moments, ave
 backward pass; what libraries take beside is unknown, and so is whether the input keeps up.
 """
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
@@ -20,10 +21,12 @@ from internvideo.jobs.talk import columns, duration, size
 from internvideo.models.cost import measure
 from internvideo.models.meta import shapes_only
 from internvideo.models.viclip import ViCLIP
+from internvideo.training.learner import Learner, learn_from
 from internvideo.training.objectives import Contrastive, Look, Objective
 from internvideo.training.recipe import TrainRecipe
 
-USUAL_SHARE = 0.4  # of the peak, where no earlier run has measured it
+USUAL_SHARE = 0.4  # of the peak, where nothing was measured
+TRIED_CLIPS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +47,10 @@ class TrainCost:
     clips_per_s: float
     rate: str  # where the speed comes from
 
+    @property
+    def _speed(self) -> str:
+        return f"{self.clips_per_s:,.0f}" if self.clips_per_s >= 10 else f"{self.clips_per_s:.2g}"
+
     def as_row(self) -> dict[str, int | float | str]:
         return asdict(self)
 
@@ -58,7 +65,7 @@ class TrainCost:
                            f"{self.flops_per_step * self.steps / 1e15:,.3g} PFLOP in all"),
             ("memory", f"about {size(self.memory_bytes)} per process, {size(self.activation_bytes)} of it activations"),
             ("written", f"{size(self.checkpoint_bytes)} of checkpoints"),
-            ("time", f"about {duration(seconds)} at {self.clips_per_s:,.1f} clips/s, if the input keeps up"),
+            ("time", f"about {duration(seconds)} at {self._speed} clips/s, if the input keeps up"),
             ("speed", self.rate),
         ])  # fmt: skip
 
@@ -120,6 +127,24 @@ class _Fused(torch.autograd.Function):
         return out
 
 
+def tried_speed(model: nn.Module, recipe: TrainRecipe, clips: ClipRecipe) -> tuple[float, int]:
+    """Clips per second of forward and backward passes on this machine, and with how many random clips it was tried."""
+    count = min(TRIED_CLIPS, recipe.batch // recipe.parts)
+    device = next(model.parameters()).device
+    batch: dict[str, Any] = {name: torch.arange(count, device=device) for name in ("uid", "source")}
+    batch["label"] = torch.zeros(count, dtype=torch.int64, device=device)
+    batch["video"] = torch.randn(count, *clips.shape("video")[1:], device=device)
+    batch["text"] = torch.ones(count, max(clips.context, 1), dtype=torch.int64, device=device)
+    learner = Learner(model, recipe.objective, recipe.precision).train()
+    taken = []
+    for step in range(3):  # the first one warms up
+        began = time.perf_counter()
+        logs = learn_from(learner, batch, (recipe.seed, step))
+        float(logs["loss"])  # waits for the device
+        taken.append(time.perf_counter() - began)
+    return count / min(taken[1:]), count
+
+
 def train_cost(
     recipe: TrainRecipe,
     model: nn.Module,
@@ -129,11 +154,11 @@ def train_cost(
     steps: int,
     peak: float,
     world: int = 1,
-    measured: float | None = None,
+    measured: tuple[float, str] | None = None,
 ) -> TrainCost:
     """The cost of a run. model: on the meta device, prepared by the objective.
 
-    peak: operations per second of all processes; measured: clips per second of an earlier run, if there is one.
+    peak: operations per second of all processes; measured: clips per second if they are known, and where from.
     """
     one = step_cost(model, recipe.objective, replace(clips, repeats=1), recompute=recipe.recompute)
     values = [*model.parameters(), *model.buffers()]
@@ -143,7 +168,8 @@ def train_cost(
     average = weights if recipe.average is not None else 0
     kept = one.kept * recipe.batch // (world * recipe.parts) // (2 if recipe.precision == "bf16" else 1)
     state = weights + moments + average
-    speed = measured or USUAL_SHARE * peak / one.flops
+    usual = f"assumed: {USUAL_SHARE:.0%} of the {peak / 1e12:,.3g} TFLOP/s that large products reach here"
+    speed, rate = measured or (USUAL_SHARE * peak / one.flops, usual)
     return TrainCost(
         parameters=sum(value.numel() for value in model.parameters()),
         trained=sum(value.numel() for value in trained),
@@ -157,7 +183,5 @@ def train_cost(
         checkpoint_bytes=state * (2 if recipe.held_out else 1) + weights,
         hours=steps * recipe.batch / speed / 3600,
         clips_per_s=speed,
-        rate="measured by this run so far"
-        if measured
-        else f"assumed: {USUAL_SHARE:.0%} of the {peak / 1e12:,.3g} TFLOP/s that large products reach here",
+        rate=rate,
     )

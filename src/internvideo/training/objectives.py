@@ -6,6 +6,7 @@ needs all of it, over all processes. So a batch may come in parts, and the gradi
 (`internvideo.training.learner`). Random numbers come from a `numpy.random.Generator`. Knows no files and no ranks.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -48,7 +49,7 @@ class Look(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Objective:
+class Objective(ABC):
     """The base of all: nothing to compare, all parts count alike, every parameter gets a gradient."""
 
     compares: ClassVar[bool] = False  # `look` gives vectors
@@ -60,15 +61,16 @@ class Objective:
         loss, logs = self.compare(model, look.vectors, batch)
         return look.loss + loss, {**look.logs, **logs}
 
-    def prepare(self, model: nn.Module) -> None:
+    def prepare(self, model: nn.Module) -> None:  # noqa: B027  # most freeze nothing
         """Freeze what this objective does not train."""
 
     def weight(self, batch: Batch) -> Tensor | None:
         """What the loss of `look` is a mean over, () float, if that may differ between parts of the same size."""
         return None
 
+    @abstractmethod
     def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
-        raise NotImplementedError
+        """What one part of a batch gives."""
 
     def compare(self, model: nn.Module, vectors: Sequence[Tensor], batch: Batch) -> tuple[Tensor, Logs]:
         """The loss () over all vectors of all processes; `batch` needs only its uid and source."""
