@@ -70,6 +70,15 @@ def barrier() -> None:
         dist.barrier()
 
 
+def collect(items: Sequence[T]) -> list[T]:
+    """The items of all processes, process by process, on the main one; nothing on the others."""
+    if world() == 1:
+        return list(items)
+    parts: list[Sequence[T]] | None = [()] * world() if is_main() else None
+    dist.gather_object(items, parts)
+    return [item for part in parts or () for item in part]
+
+
 def mean(value: Tensor) -> Tensor:
     """The mean over processes, without gradient."""
     if world() == 1:

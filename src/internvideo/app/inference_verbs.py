@@ -5,7 +5,7 @@ import argparse
 from internvideo.app.verb import Verb, json_option
 
 
-def _model_options(parser: argparse.ArgumentParser) -> None:
+def model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="M", help="model name (default: the best one that is here)")
     parser.add_argument("--weights", metavar="W", help="a weights file, a name of the zoo, hub id or address")
     parser.add_argument(
@@ -37,7 +37,7 @@ def _classify_options(parser: argparse.ArgumentParser) -> None:
         "--temperature", type=float, default=1.0, metavar="T", help="over 1: less confident; fitted on your own data"
     )
     parser.add_argument("--plot", metavar="FILE.png", help="draw the answers into a picture")
-    _model_options(parser)
+    model_options(parser)
 
 
 def _classify(given: argparse.Namespace) -> int:
@@ -72,7 +72,7 @@ def _features_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--fps", type=float, metavar="F", help="count frames at this rate (default: the video's own)")
     parser.add_argument("--whole", action="store_true", help="one row per video, by the frame policy of the weights")
     parser.add_argument("--dense", action="store_true", help="all tokens of a window, not one vector")
-    _model_options(parser)
+    model_options(parser)
 
 
 def _features(given: argparse.Namespace) -> int:

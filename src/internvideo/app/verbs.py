@@ -3,6 +3,7 @@
 import argparse
 
 from internvideo.app.dataset_verbs import DATASET_VERBS
+from internvideo.app.evaluation_verbs import EVALUATION_VERBS
 from internvideo.app.inference_verbs import INFERENCE_VERBS
 from internvideo.app.model_verbs import MODEL_VERBS
 from internvideo.app.training_verbs import TRAINING_VERBS
@@ -77,6 +78,7 @@ VERBS = (
     group("dataset", "Look into a dataset, check it, repair it, export it.",
           "internvideo dataset status my-dataset", DATASET_VERBS),
     *TRAINING_VERBS,
+    *EVALUATION_VERBS,
     *INFERENCE_VERBS,
     group("models", "Networks and their weights: list, show, fetch, convert, verify.",
           "internvideo models list", MODEL_VERBS),

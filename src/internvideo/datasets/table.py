@@ -50,6 +50,16 @@ def read_table(
     return Samples(_sample(row, path, root, numbers, name) for row in rows)
 
 
+def label_names(path: PathLike) -> tuple[str, ...]:
+    """The different values of the column `label`, sorted; () if there is none, or if `label_id` numbers them."""
+    rows = [row for row in _rows(path) if row.get("label") not in (None, "")]
+    return (
+        ()
+        if any(row.get("label_id") not in (None, "") for row in rows)
+        else tuple(sorted({str(row["label"]) for row in rows}))
+    )
+
+
 def _rows(path: PathLike) -> Iterator[dict[str, Any]]:
     suffix = PurePath(path).suffix.lower()
     if suffix == ".parquet":

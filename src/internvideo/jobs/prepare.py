@@ -22,7 +22,7 @@ from internvideo.video.colour import orientation, to_rgb
 from internvideo.video.opening import PathLike
 from internvideo.video.reader import Video, open_video
 from internvideo.video.sampling import FRAME_POLICIES
-from internvideo.video.transforms import preprocess
+from internvideo.video.transforms import preprocess_crops
 
 Source = PathLike | Video | tuple[PathLike | Video, Span]
 
@@ -82,8 +82,8 @@ def choose_frames(video: Video, how: Preprocess, span: Span | None = None) -> li
     return [inside[number] for number in policy(len(inside), how.frame_count)]
 
 
-def clips_of(video: Video, windows: Sequence[Sequence[int]], how: Preprocess) -> Iterator[np.ndarray]:
-    """One clip per window of frame numbers: (3, T, size, size) float32, normalised.
+def clips_of(video: Video, windows: Sequence[Sequence[int]], how: Preprocess, crops: int = 1) -> Iterator[np.ndarray]:
+    """One clip per window of frame numbers, or `crops` of each: (3, T, size, size) float32, normalised.
 
     Memory is bounded if windows advance: a frame is kept from the first window that needs it to the last one.
     """
@@ -93,8 +93,9 @@ def clips_of(video: Video, windows: Sequence[Sequence[int]], how: Preprocess) ->
     for place, window in enumerate(windows):
         while not held.keys() >= set(window):
             numbers, frames = next(blocks)
-            held.update(zip(numbers, np.moveaxis(preprocess(frames, how), 1, 0), strict=True))
-        yield np.stack([held[number] for number in window], axis=1)
+            held.update(zip(numbers, np.moveaxis(preprocess_crops(frames, how, crops), 2, 0), strict=True))
+        for crop in range(crops):
+            yield np.stack([held[number][crop] for number in window], axis=1)
         for number in set(window):
             if last_use[number] == place:
                 del held[number]

@@ -57,3 +57,19 @@ def top_k(scores: np.ndarray, labels: np.ndarray, ks: tuple[int, ...] = (1, 5)) 
     own = np.take_along_axis(scores, labels[:, None], axis=1)
     ahead = (scores >= own).sum(axis=1) - 1
     return {k: 100.0 * float((ahead < k).mean()) for k in ks}
+
+
+def confusion(answers: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:
+    """How often class `row` was called class `column`: (V,), (V,) -> (classes, classes + 1) int64.
+
+    An answer of -1 (none was given) counts in the last column.
+    """
+    columns = np.where(answers < 0, classes, answers)
+    return np.bincount(labels * (classes + 1) + columns, minlength=classes * (classes + 1)).reshape(classes, -1)
+
+
+def mean_per_class(counts: np.ndarray) -> float:
+    """Mean over the classes that occur of their share of right answers, in percent: `confusion` -> [0, 100]."""
+    totals = counts.sum(axis=1)
+    rights = counts[np.arange(len(counts)), np.arange(len(counts))]
+    return 100.0 * float((rights[totals > 0] / totals[totals > 0]).mean())

@@ -9,6 +9,47 @@ from typing import Literal
 import numpy as np
 
 Ties = Literal["against", "reversed-argsort"]
+TieRule = Literal["against", "for", "middle", "every"]
+
+
+def ranks_of(similarity: np.ndarray, own: np.ndarray | None = None, ties: TieRule = "against") -> np.ndarray:
+    """How many items come before each query's one own item: (Q, N), (Q,) column numbers -> (Q,) float64.
+
+    own: None for the diagonal. ties: an equal item counts as before ("against"), as behind ("for"), or as half
+    ("middle"). "every" is the published rule of CLIP4Clip: a rank for each place at which the own value stands, so
+    that there are more ranks than queries.
+    """
+    rows = np.arange(len(similarity))
+    mine = similarity[rows, rows if own is None else own][:, None]
+    before = np.count_nonzero(similarity > mine, axis=1)
+    if ties == "for":
+        return np.asarray(before, np.float64)
+    equal = np.count_nonzero(similarity == mine, axis=1)
+    if ties == "every":
+        return np.concatenate([np.arange(b, b + e, dtype=np.float64) for b, e in zip(before, equal, strict=True)])
+    return np.asarray(before + (equal - 1) * (1.0 if ties == "against" else 0.5))
+
+
+def rank_summary(ranks: np.ndarray) -> dict[str, float]:
+    """R@1, R@5, R@10 in percent; median and mean rank from 1.
+
+    >>> rank_summary(np.array([0.0, 1.0]))
+    {'R@1': 50.0, 'R@5': 100.0, 'R@10': 100.0, 'MedR': 1.5, 'MeanR': 1.5}
+    """
+    recalls = {f"R@{k}": recall_at(ranks, k) for k in (1, 5, 10)}
+    return {**recalls, "MedR": float(np.median(ranks)) + 1, "MeanR": float(ranks.mean()) + 1}
+
+
+def best_of_groups(similarity: np.ndarray, group: np.ndarray, groups: int) -> np.ndarray:
+    """The largest score of each column among the rows of each group: (Q, N), (Q,) group numbers -> (groups, N).
+
+    Texts about the same video are a group: so videos are ranked by their best text. An empty group has -inf.
+    """
+    best = np.full((groups, similarity.shape[1]), -np.inf, similarity.dtype)
+    order = np.argsort(group, kind="stable")
+    present, starts = np.unique(group[order], return_index=True)
+    best[present] = np.maximum.reduceat(similarity[order], starts, axis=0)
+    return best
 
 
 def best_ranks(similarity: np.ndarray, own: Sequence[Sequence[int]], ties: Ties = "against") -> np.ndarray:
@@ -34,7 +75,7 @@ def best_ranks(similarity: np.ndarray, own: Sequence[Sequence[int]], ties: Ties 
 
 def recall_at(ranks: np.ndarray, k: int) -> float:
     """Share of queries, in percent, whose best own item is among the first k: (Q,) -> [0, 100]."""
-    return 100.0 * float((ranks < k).mean())
+    return 100.0 * float(np.count_nonzero(ranks < k)) / len(ranks)
 
 
 def dual_softmax(similarity: np.ndarray, temperature: float = 1.0) -> np.ndarray:

@@ -7,6 +7,7 @@ give the same result on every machine. Distortions of colour and shape are in `a
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -23,13 +24,28 @@ def preprocess(frames: np.ndarray, how: Preprocess) -> np.ndarray:
 
     frames: (T, H, W, 3) uint8 -> (3, T, size, size) float32. Raises UsageError for an unknown policy.
     """
+    return normalise(center_crop(_resized(frames, how), how.size, how.size), how.mean, how.std)
+
+
+def preprocess_crops(frames: np.ndarray, how: Preprocess, crops: int) -> np.ndarray:
+    """The same with `crops` squares along the longer side, instead of the middle: -> (crops, 3, T, size, size).
+
+    Squares are as large as the short side is resized to, which must be the size that the network sees.
+    """
+    if crops == 1:
+        return preprocess(frames, how)[None]
+    whole = replace(how, short_side=0)
+    cut = side_crops(_resized(frames, whole), how.size, crops)
+    return np.stack([normalise(part, how.mean, how.std) for part in cut])
+
+
+def _resized(frames: np.ndarray, how: Preprocess) -> np.ndarray:
     if how.resize not in RESIZE_POLICIES:
         raise UsageError(f"unknown resize policy `{how.resize}`", nearest(how.resize, RESIZE_POLICIES))
     side = how.short_side or how.size
     to_nearest = how.resize == "short-side-round"
     height, width = (side, side) if how.resize == "squash" else short_side_size(frames, side, to_nearest=to_nearest)
-    resized = resize(frames, height, width, interpolation=how.interpolation, antialias=how.antialias)
-    return normalise(center_crop(resized, how.size, how.size), how.mean, how.std)
+    return resize(frames, height, width, interpolation=how.interpolation, antialias=how.antialias)
 
 
 def normalise(frames: np.ndarray, mean: Sequence[float], std: Sequence[float]) -> np.ndarray:

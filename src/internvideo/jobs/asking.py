@@ -1,0 +1,100 @@
+"""A loaded network as tasks ask it: views of a video in, embeddings or logits out; texts in, vectors out."""
+
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from internvideo.datasets.pixels import frames_of
+from internvideo.datasets.sample import Sample, member_of
+from internvideo.errors import NoFrames, UsageError, pick
+from internvideo.jobs.prepare import card_of, clips_of, device_of, encode, encode_texts
+from internvideo.records import Preprocess
+from internvideo.tasks.task import Views
+from internvideo.video.reader import open_video
+from internvideo.video.sampling import FRAME_POLICIES, dense_views, sparse_views
+from internvideo.video.transforms import preprocess_crops
+
+T = TypeVar("T")
+ONE_VIEW = Views()
+
+
+class Network:
+    """`tasks.task.Asked`, of a network that `load_model` made. Several threads may ask at once."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.network, self.card = model, card_of(model)
+        self._lock, self._kept = threading.Lock(), dict[str, object]()
+
+    @property
+    def scale(self) -> float:
+        """What cosines are multiplied with before a softmax."""
+        scale = self.network.scale
+        return scale.item() if isinstance(scale, Tensor) else float(scale)  # type: ignore[arg-type]
+
+    def clips(self, sample: Sample, views: Views = ONE_VIEW) -> Tensor:
+        """(V, 3, T, size, size) float32, normalised, on the device of the network. Raises a `VideoError`."""
+        return torch.from_numpy(np.stack(list(views_of(sample, self.card.preprocess, views)))).to(
+            device_of(self.network)
+        )
+
+    def videos(self, sample: Sample, views: Views = ONE_VIEW) -> np.ndarray:
+        """(V, D) float32 unit embeddings, or (V, K) logits of a class head. Raises a `VideoError`."""
+        reads_text = bool(self.card.family.context)
+        network = self.network.encode_video if reads_text else self.network
+        clips = views_of(sample, self.card.preprocess, views)
+        return np.stack(list(encode(clips, cast("Callable[[Tensor], Tensor]", network), device_of(self.network))))
+
+    def texts(self, sentences: Sequence[str]) -> np.ndarray:
+        """(n, D) float32, unit length. Raises UsageError for a network that reads no text."""
+        return encode_texts(self.network, sentences)
+
+    def once(self, key: str, make: Callable[[], T]) -> T:
+        """What `make` gives, made once."""
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = make()
+            return cast(T, self._kept[key])
+
+
+def views_of(sample: Sample, how: Preprocess, views: Views = ONE_VIEW) -> Iterator[np.ndarray]:
+    """The clips of one sample, (3, T, size, size) float32 each, clip by clip, crop by crop. Raises a `VideoError`."""
+    if member_of(sample.path) is None and sample.media == "video" and not Path(sample.path).is_dir():
+        with open_video(sample.path) as video:
+            try:
+                inside = video.frames_in(sample.span)
+            except UsageError as error:  # the list is wrong about this video: one sample's trouble
+                raise NoFrames(error.problem, error.hint) from error
+            windows = [[inside[number] for number in window] for window in windows_of(len(inside), how, views)]
+            yield from clips_of(video, windows, how, views.crops)
+        return
+    chosen: list[list[int]] = []
+
+    def choose(num_frames: int) -> list[int]:
+        chosen.extend(windows_of(num_frames, how, views))
+        return sorted({number for window in chosen for number in window})
+
+    frames = preprocess_crops(frames_of(sample, choose), how, views.crops)
+    place = {number: at for at, number in enumerate(sorted({n for window in chosen for n in window}))}
+    for window in chosen or [[0]]:
+        for crop in frames:
+            yield crop[:, [place.get(number, 0) for number in window]]
+
+
+def windows_of(num_frames: int, how: Preprocess, views: Views) -> list[list[int]]:
+    """Frame numbers of each clip. Raises UsageError for several clips of a policy that knows only one."""
+    count = how.frame_count
+    if views.sampling == "dense":
+        return dense_views(num_frames, count, views.stride, views.clips)
+    if views.sampling == "sparse":
+        return sparse_views(num_frames, count, views.clips)
+    if views.clips != 1:
+        raise UsageError(
+            f"the frame policy `{how.frames}` of these weights gives one clip, not {views.clips}",
+            "sampling=dense (Kinetics) or sampling=sparse (Something-Something) spreads several",
+        )
+    return [pick(FRAME_POLICIES, how.frames, "frame policy")(num_frames, count)]

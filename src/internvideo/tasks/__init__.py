@@ -1,0 +1,16 @@
+"""The benchmarks by name: what `internvideo evaluate` takes. Each makes its task from a list and from switches."""
+
+from collections.abc import Callable, Mapping
+
+from internvideo.tasks.choice import multiple_choice
+from internvideo.tasks.recognition import recognition, zero_shot_recognition
+from internvideo.tasks.retrieval import retrieval
+from internvideo.tasks.task import Task
+
+# name -> builder(data, options, paper=...): options are `switch=value` of the task's protocol; paper: as published
+TASKS: Mapping[str, Callable[..., Task]] = {
+    "recognition": recognition,
+    "zero-shot-recognition": zero_shot_recognition,
+    "multiple-choice": multiple_choice,
+    "retrieval": retrieval,
+}

@@ -1,0 +1,207 @@
+"""Action recognition: which class a video shows. Top-1 and top-5 over the mean of its views.
+
+Source: InternVideo (Wang et al., 2022); views as in VideoMAE and UniFormerV2. A network with a class head answers
+directly. One of videos and texts compares with sentences about the classes (zero-shot): ViCLIP averages similarities
+over the sentences, InternVideo-MM probabilities, CLIP embeddings.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from internvideo.config import override
+from internvideo.datasets.moving_shapes.wording import CLASS_NAMES
+from internvideo.datasets.moving_shapes.world import MOTIONS
+from internvideo.errors import UsageError
+from internvideo.metrics.calibration import expected_calibration_error, log_softmax
+from internvideo.metrics.classification import confusion, mean_per_class, softmax, top_k
+from internvideo.models.families import Card
+from internvideo.tasks.data import Data, classes_of, name_of, read_list, scenes_of, world
+from internvideo.tasks.predictions import Record, Scores, same_width
+from internvideo.tasks.task import Asked, Example, Marks, Sampling, Views
+from internvideo.text.prompts import PROMPTS, fill
+
+Merge = Literal["probability", "score"]
+ENSEMBLES = ("similarities", "probabilities", "embeddings")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Looking:
+    """How a class head is asked. clips, crops, sampling, stride: see `task.Views`.
+
+    merge: the mean over views of probabilities, or of logits ("score").
+    """
+
+    clips: int = 1
+    crops: int = 1
+    sampling: Sampling = "model"
+    stride: int = 4
+    merge: Merge = "probability"
+
+    @property
+    def views(self) -> Views:
+        return Views(clips=self.clips, crops=self.crops, sampling=self.sampling, stride=self.stride)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recognition:
+    """Single-label classification with a class head. Predictions: log-probabilities of the classes, (K,)."""
+
+    examples: Sequence[Example]  # truth: class number, or None
+    classes: tuple[str, ...] = ()  # (): not named
+    protocol: Looking = field(default_factory=Looking)
+    name: str = "recognition"
+    family: str = "scores"
+
+    def ids_of(self, example: Example) -> Sequence[str]:
+        return (example.id,)
+
+    def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
+        if asked.card.family.ensemble in ENSEMBLES:
+            raise UsageError(
+                f"`{asked.card.name}` has no class head: it compares videos with texts",
+                "`internvideo evaluate zero-shot-recognition` asks it; or fine-tune a classifier",
+            )
+        rows = asked.videos(examples[0].sample, self.protocol.views).astype(np.float64)
+        mean = np.log(softmax(rows).mean(axis=0)) if self.protocol.merge == "probability" else rows.mean(axis=0)
+        for example in examples:
+            yield Scores(example.id, log_softmax(mean))
+
+    def score(self, predictions: Mapping[str, Record]) -> Marks:
+        return mark_classes(self.examples, predictions, self.classes)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Prompting:
+    """How a network of videos and texts is asked. prompts: a key of `text.prompts.PROMPTS`.
+
+    ensemble: how the answers to several sentences become one; "family" as the network's family publishes it.
+    """
+
+    prompts: str = "action"
+    ensemble: Literal["family", "similarities", "probabilities", "embeddings"] = "family"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZeroShotRecognition(Recognition):
+    """Classification by sentences about the classes, without training. Needs their names."""
+
+    protocol: Prompting = field(default_factory=Prompting)  # type: ignore[assignment]  # the other way to be asked
+    name: str = "zero-shot-recognition"
+
+    def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
+        texts = asked.once("sentences about the classes", lambda: self._texts(asked))
+        video = asked.videos(examples[0].sample)[0].astype(np.float64)
+        scores = compare(video, texts, asked.scale, self._ensemble(asked.card))
+        for example in examples:
+            yield Scores(example.id, scores)
+
+    def _texts(self, asked: Asked) -> np.ndarray:
+        """(P, K, D) float64 unit vectors."""
+        sentences = self.sentences(asked.card)
+        flat = list(dict.fromkeys(text for row in sentences for text in row))
+        vectors = dict(zip(flat, asked.texts(flat).astype(np.float64), strict=True))
+        return np.array([[vectors[text] for text in row] for row in sentences])
+
+    def sentences(self, card: Card) -> list[list[str]]:
+        """One list of class sentences per template, cleaned as the network's family does it."""
+        if not self.classes:
+            raise UsageError("zero-shot recognition needs the names of the classes", "--classes FILE, in their order")
+        templates = PROMPTS.get(self.protocol.prompts, (self.protocol.prompts,))
+        return fill(templates, self.classes, "viclip" if card.family.cleaning == "viclip" else "none")
+
+    def _ensemble(self, card: Card) -> str:
+        return card.family.ensemble if self.protocol.ensemble == "family" else self.protocol.ensemble
+
+
+def compare(video: np.ndarray, texts: np.ndarray, scale: float, ensemble: str) -> np.ndarray:
+    """Log-probabilities of classes: (D,) unit vector, (P, K, D) unit vectors of P sentences per class -> (K,).
+
+    "similarities": one softmax over the mean cosines; "probabilities": the mean of P softmaxes; "embeddings": a
+    softmax over the cosines with each class's mean sentence.
+    """
+    if ensemble == "embeddings":
+        mean = texts.mean(axis=0, keepdims=True)
+        texts = mean / np.linalg.norm(mean, axis=-1, keepdims=True)
+    cosines = texts @ video * scale
+    if ensemble == "probabilities":
+        each = log_softmax(cosines)
+        return np.asarray(np.logaddexp.reduce(each, axis=0) - np.log(len(each)))
+    return log_softmax(cosines.mean(axis=0))
+
+
+def mark_classes(examples: Sequence[Example], predictions: Mapping[str, Record], classes: Sequence[str] = ()) -> Marks:
+    """Top-1, top-5 (of more than five classes), their mean, the mean over classes, and calibration.
+
+    Examples without a prediction count as wrong. Ties count against the right class.
+    """
+    known = [example for example in examples if example.truth is not None]
+    if not known:
+        return Marks(metrics={}, notes=("the list says no classes: there is nothing to mark",))
+    scores = {id: one.scores for id, one in predictions.items() if isinstance(one, Scores)}
+    width = len(classes) or len(next(iter(scores.values())))
+    same_width(predictions.values(), width, "class")
+    truth = np.array([example.truth for example in known])
+    check_classes(truth, width)
+    there = np.array([example.id in scores for example in known])
+    given = np.stack([scores[example.id] for example in known if example.id in scores])
+    table = np.zeros((len(known), width))  # equal scores: wrong for every k below the number of classes
+    table[there] = given
+    found = top_k(table, truth, (1, 5) if width > 5 else (1,))
+    metrics: dict[str, Any] = {f"top-{k}": value for k, value in found.items()}
+    if 5 in found:
+        metrics["mean of top-1 and top-5"] = (found[1] + found[5]) / 2
+    counts = confusion(np.where(there, table.argmax(axis=1), -1), truth, width)
+    metrics["mean per class"] = mean_per_class(counts)
+    metrics["calibration error"] = 100 * expected_calibration_error(softmax(given), truth[there])
+    metrics["examples"] = len(known)
+    names = list(classes) or [f"class {number}" for number in range(width)]
+    tables = {"classes": names, "confusion": counts, "confidence": softmax(given).max(axis=1)}
+    tables["right"] = given.argmax(axis=1) == truth[there]
+    return Marks(metrics=metrics, tables=tables)
+
+
+def check_classes(truth: np.ndarray, width: int) -> None:
+    """Raise UsageError if the list has classes that the predictions do not."""
+    if truth.max() >= width or truth.min() < 0:
+        raise UsageError(
+            f"the list has classes {truth.min()} to {truth.max()}, the predictions {width} scores each",
+            "are list, --classes and the head of the network of the same data set?",
+        )
+
+
+def recognition(data: Data, options: Sequence[str] = (), *, paper: bool = False) -> Recognition:
+    """The task over a list. paper: nothing differs, the published views are options (clips=5 crops=3 ...)."""
+    examples, classes = labelled(data)
+    return Recognition(examples=examples, classes=classes, protocol=override(Looking(), options))
+
+
+def zero_shot_recognition(data: Data, options: Sequence[str] = (), *, paper: bool = False) -> ZeroShotRecognition:
+    """The same list asked by sentences."""
+    examples, classes = labelled(data)
+    if data.small_world:
+        classes = tuple(CLASS_NAMES[name] for name in classes)
+    return ZeroShotRecognition(examples=examples, classes=classes, protocol=override(Prompting(), options))
+
+
+def labelled(data: Data) -> tuple[list[Example], tuple[str, ...]]:
+    """Examples with class numbers, and the names of the classes. The small world: scenes of one thing, 16 motions."""
+    if data.small_world:
+        films = world(data, f"recognition-{data.split or 'test'}", scenes_of(data, 160, plot="single"))
+        return [Example(one.id, one.sample, truth=MOTIONS.index(one.scene.label)) for one in films], MOTIONS
+    samples = read_list(data, options={"split": data.split})
+    root = data.root or data.place
+    examples = [Example(name_of(each, root), each, truth=each.label) for each in samples]
+    return unique(examples, data.place), classes_of(data)
+
+
+def unique(examples: Sequence[Example], place: str) -> list[Example]:
+    """The same examples; raise UsageError if an id comes twice."""
+    seen: set[str] = set()
+    twice = [one.id for one in examples if one.id in seen or seen.add(one.id)]  # type: ignore[func-returns-value]
+    if twice:
+        shown = ", ".join(twice[:5])
+        raise UsageError(f"{len(twice):,} ids come twice in `{place}`: {shown}", "give every video once")
+    return list(examples)
