@@ -14,8 +14,9 @@ from internvideo.errors import UsageError
 from internvideo.jobs import train as job
 from internvideo.jobs.curves import draw_curves
 from internvideo.jobs.train import estimate, recipe_of, run_train
-from internvideo.models import MODELS
+from internvideo.models import MODELS, load_model
 from internvideo.models.hub import from_pretrained
+from internvideo.models.low_rank import load_differences, merge
 from internvideo.models.weights import read_weights
 from internvideo.training.checkpoint import LATEST, RunChanged, weights_of
 
@@ -23,6 +24,7 @@ CONFIGS = Path(__file__).parents[2] / "configs" / "pretrain"
 TIMES = {"clips_per_s", "input_wait", "seconds_left", "mfu", "memory_bytes"}  # of the machine, not of the run
 RECIPE = """
 from internvideo.datasets.augment import Augment
+from internvideo.models.low_rank import LowRank
 from internvideo.training.objectives import Classify, Contrastive, MaskedPixels
 from internvideo.training.recipe import CorpusRecipe, Optimiser, Schedule, TrainRecipe
 
@@ -150,6 +152,22 @@ def test_a_classifier_gets_a_head_for_its_classes_and_is_scored_on_the_held_out_
     assert 0 <= found.last["eval/accuracy"] == found.last["eval/score"] <= 1
     with pytest.raises(UsageError, match="class 2, the objective only 2"):
         run_train(file, tmp_path / "few", overrides=["objective.classes=2"])
+
+
+def test_low_rank_differences_are_learned_resumed_merged_and_kept_in_a_file(recipe, tmp_path, monkeypatch):
+    changes = f'{CLASSIFY}, frozen=(r"^encoder",), lora=LowRank(rank=2), average=None'
+    file = recipe(changes)
+    run_train(file, tmp_path / "straight", overrides=["steps=3"])
+    run_until(monkeypatch, 2, file, tmp_path / "broken", overrides=["steps=3"])
+    run_train(file, tmp_path / "broken", overrides=["steps=3"])
+    one, other = (load_model("videomae-b-16-debug", tmp_path / name) for name in ("straight", "broken"))
+    assert same(one.state_dict(), other.state_dict())
+    run_train(file, tmp_path / "start", overrides=["steps=1", "optimiser.rate=0"])
+    base = load_model("videomae-b-16-debug", tmp_path / "start")
+    load_differences(base, tmp_path / "straight" / "differences.safetensors")
+    merge(base)
+    torch.testing.assert_close(base.encoder.state_dict(), one.encoder.state_dict())
+    assert not torch.equal(base.head.weight, one.head.weight)  # learned, too, and no difference
 
 
 def test_a_changed_recipe_or_list_is_refused_and_named_unless_told(recipe, world, tmp_path):

@@ -4,7 +4,7 @@ import json
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,15 +16,17 @@ from internvideo.config import dump, load_recipe, override
 from internvideo.datasets.loader import Broken, Corpus, Loader, in_order
 from internvideo.errors import UsageError, pick
 from internvideo.jobs.curves import draw_curves
+from internvideo.jobs.prepare import card_of
 from internvideo.jobs.talk import CountTalk, note
 from internvideo.jobs.train_cost import TRIED_CLIPS, TrainCost, step_cost, train_cost, tried_speed
 from internvideo.jobs.train_data import clip_recipe, count_corpus, pinned, read_corpus, tell_coverage
-from internvideo.models import MODELS, load_model, with_card
+from internvideo.jobs.train_start import begin, config_of, merged_with_start
+from internvideo.models import MODELS, with_card
 from internvideo.models.cross_model import CrossModel
 from internvideo.models.families import Card
 from internvideo.models.hub import save_pretrained
 from internvideo.models.internvideo_mm import InternVideoMM
-from internvideo.models.meta import shapes_only
+from internvideo.models.low_rank import adapt, merge, save_differences
 from internvideo.models.uniformerv2 import UniFormerV2
 from internvideo.models.viclip import ViCLIP
 from internvideo.models.videomae import VideoMAE, VideoMAEClassifier
@@ -38,6 +40,7 @@ from internvideo.training.optim import adamw
 from internvideo.training.recipe import TrainRecipe
 
 LOG, RECIPE, CURVES, MODEL, CHECKPOINTS = "log.jsonl", "recipe.json", "curves.png", "model", "checkpoints"
+DIFFERENCES = "differences.safetensors"  # of low-rank fine-tuning
 TRIED_SECONDS = 5.0  # an estimate tries a step out if that should take no longer
 NETWORKS = {  # objective -> networks it can train
     MaskedPixels: (VideoMAE,),
@@ -113,10 +116,8 @@ def run_train(
 def estimate(name: str, out: str | os.PathLike[str] | None = None, *, overrides: Sequence[str] = ()) -> TrainCost:
     """What `run_train` would cost on this machine. Writes nothing. out: an earlier run, whose speed counts."""
     recipe = recipe_of(name, overrides)
-    with shapes_only():
-        model = _sized(MODELS[recipe.model](), recipe)
-        recipe.objective.prepare(model)
-    card = _card_of(recipe)
+    model = begin(recipe, shapes=True)
+    card = card_of(model)
     samples = sum(count_corpus(corpus) for corpus in recipe.corpora)
     epoch = _epoch(recipe, samples)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -128,7 +129,9 @@ def estimate(name: str, out: str | os.PathLike[str] | None = None, *, overrides:
                       peak=_peak(recipe, device), measured=measured)  # fmt: skip
     if measured or TRIED_CLIPS / cost.clips_per_s > TRIED_SECONDS:
         return cost
-    tried, count = tried_speed(_sized(MODELS[recipe.model](), recipe).to(device), recipe, clips)
+    tried, count = tried_speed(
+        begin(replace(recipe, weights=None, merge=None, part_weights={})).to(device), recipe, clips
+    )
     seconds = cost.steps * cost.clips_per_step / tried
     return replace(cost, clips_per_s=tried, hours=seconds / 3600, rate=f"measured here with {count} random clips")
 
@@ -142,13 +145,12 @@ class _Run:
         self.recipe, self.out, self.corpora, self.held_out, self.device = recipe, out, corpora, held_out, device
         with torch.random.fork_rng([]):
             torch.manual_seed(recipe.seed)
-            model = load_model(recipe.model, recipe.weights)
-            self.card: Card = vars(model)["card"]
-            self.model = _sized(model, recipe).to(device)
+            self.model = begin(recipe).to(device)
+            self.card = card_of(self.model)
         context = _context(recipe, self.model, self.card)
         self.clips = clip_recipe(recipe, self.card.preprocess, context)
         self.seen = clip_recipe(recipe, self.card.preprocess, context, evaluation=True)
-        self.config = getattr(self.model, "config")  # noqa: B009  # every network of ours has one
+        self.config = config_of(self.model)
         if recipe.recompute:
             recompute_blocks(self.model)
         if recipe.compile:
@@ -208,10 +210,7 @@ class _Run:
     def _hooks(self, start: int, factor: Callable[[int], float], talk: CountTalk) -> list[Hook]:
         """In this order: what is logged at a step must be on disk before the checkpoint that begins behind it."""
         recipe = self.recipe
-        with shapes_only():
-            shapes = type(self.model)(self.config).to("meta")
-            recipe.objective.prepare(shapes)
-        flops = step_cost(shapes, recipe.objective, self.clips).flops
+        flops = step_cost(begin(recipe, shapes=True).to("meta"), recipe.objective, self.clips).flops
         hooks: list[Hook] = [self.average] if self.average else []
         hooks += [lambda moment: moment.logs.update(rate=recipe.optimiser.rate * factor(moment.step - 1))]
         hooks += [Meter(flops, _peak(recipe, self.device) * distributed.world())]
@@ -253,8 +252,7 @@ class _Run:
         try:
             yield
         except OutOfMemory as error:
-            with shapes_only():
-                model = type(self.model)(self.config).to("meta")
+            model = begin(self.recipe, shapes=True).to("meta")
             total = sum(len(corpus.samples) for corpus in self.corpora)
             cost = train_cost(self.recipe, model, self.clips, samples=total, steps=steps, peak=1.0,
                               world=distributed.world())  # fmt: skip
@@ -266,11 +264,7 @@ class _Run:
         if not distributed.is_main():
             distributed.barrier()
             return None
-        network = type(self.model)(self.config)
-        network.load_state_dict(weights_of(self.checkpoints.folder / LATEST))
-        origin = self.card.source or "random weights"
-        card = replace(self.card, source=f"{origin}, trained for {steps} steps by the recipe in {RECIPE}")
-        save_pretrained(with_card(network, card), self.out / MODEL)
+        self._save_network(steps)
         lines = _lines(self.out / LOG)
         draw_curves(lines, self.out / CURVES, f"{self.recipe.model}, {type(self.recipe.objective).__name__}")
         for each in broken:
@@ -278,6 +272,21 @@ class _Run:
         distributed.barrier()
         last = lines[-1] if lines else {}
         return Trained(str(self.out), steps, start, last, tuple(self.guard.skipped), broken)
+
+    def _save_network(self, steps: int) -> None:
+        """The network by itself, as `load_model` reads it: differences merged in, and with the start if so asked."""
+        recipe, network = self.recipe, type(self.model)(self.config)
+        if recipe.lora is not None:
+            adapt(network, recipe.lora)
+        network.load_state_dict(weights_of(self.checkpoints.folder / LATEST))
+        if recipe.lora is not None:
+            save_differences(network, self.out / DIFFERENCES, recipe.lora)
+            merge(network)
+        if recipe.merge is not None:
+            network.load_state_dict(merged_with_start(network.state_dict(), recipe))
+        origin = self.card.source or "random weights"
+        card = replace(self.card, source=f"{origin}, trained for {steps} steps by the recipe in {RECIPE}")
+        save_pretrained(with_card(network, card), self.out / MODEL)
 
 
 def _steps(recipe: TrainRecipe, epoch: int) -> int:
@@ -298,27 +307,6 @@ def _context(recipe: TrainRecipe, model: nn.Module, card: Card) -> int:
         return 0
     text = getattr(getattr(model, "config", None), "text", None)
     return int(getattr(text, "context", card.family.context))
-
-
-def _card_of(recipe: TrainRecipe) -> Card:
-    """Of random weights, without drawing them."""
-    with shapes_only():
-        card: Card = vars(load_model(recipe.model))["card"]
-    return card
-
-
-def _sized(model: nn.Module, recipe: TrainRecipe) -> nn.Module:
-    """The same network with a head for the classes of the objective: a new one if their number differs."""
-    objective, config = recipe.objective, getattr(model, "config", None)
-    if not isinstance(objective, Classify) or isinstance(model, CrossModel) or config is None:
-        return model
-    if config.classes == objective.classes or "classes" not in {one.name for one in fields(config)}:
-        return model
-    fresh = type(model)(replace(config, classes=objective.classes))
-    wanted = fresh.state_dict()
-    kept = {name: value for name, value in model.state_dict().items() if value.shape == wanted[name].shape}
-    fresh.load_state_dict(kept, strict=False)
-    return fresh
 
 
 def _check_labels(recipe: TrainRecipe, corpus: Corpus) -> None:

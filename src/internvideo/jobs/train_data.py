@@ -3,6 +3,7 @@
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -98,19 +99,25 @@ def clip_recipe(recipe: TrainRecipe, how: Preprocess, context: int, *, evaluatio
 
 
 def pinned(recipe: TrainRecipe, corpora: list[Corpus]) -> dict[str, str]:
-    """What a run must not change under way: every value of the recipe by its path, and what is in each list."""
+    """What a run must not change under way: what is in each list, and every value of the recipe that is no default.
+
+    By its path. Defaults are left out, so that a run goes on when recipes learn to say more.
+    """
     found = {f"list {corpus.name}": corpus.samples.hash for corpus in corpora}
 
     def walk(value: Any, path: tuple[str, ...]) -> None:
-        if isinstance(value, Mapping):
-            for key, inner in value.items():
-                if key not in FREE:
-                    walk(inner, (*path, key))
-        elif isinstance(value, list) and value and isinstance(value[0], Mapping):
+        if is_dataclass(value):
+            found[".".join((*path, "kind"))] = type(value).__name__
+            for each in fields(value):
+                inner = getattr(value, each.name)
+                usual = each.default if each.default_factory is MISSING else each.default_factory()
+                if each.name not in FREE and inner != usual:
+                    walk(inner, (*path, each.name))
+        elif isinstance(value, tuple) and value and is_dataclass(value[0]):
             for place, inner in enumerate(value):
-                walk(inner, (*path, str(inner.get("name", place))))
+                walk(inner, (*path, str(getattr(inner, "name", place))))
         else:
-            found[".".join(path)] = json.dumps(value)
+            found[".".join(path)] = json.dumps(plain(value))
 
-    walk(plain(recipe), ())
+    walk(recipe, ())
     return found

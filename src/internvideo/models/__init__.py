@@ -7,7 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, fields, is_dataclass, replace
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from torch import nn
 
@@ -58,6 +58,9 @@ class Model:
     build: Callable[[], Loaded]
     load: Callable[[Weights], Loaded]
     layouts: Mapping[str, Renames]  # published names of the weights
+    clip: Callable[[Any], ClipShape]  # of a configuration
+    fit: Callable[[Weights, Any], Weights]  # weights made to fit a configuration of other frames, pixels or texts
+    new: tuple[str, ...]  # beginnings of the names of what CLIP's weights cannot fill
 
     def __call__(self) -> nn.Module:
         return self.build().network
@@ -66,25 +69,39 @@ class Model:
 def load_model(name: str, weights: str | PathLike[str] | None = None, *, precision: str = "fp32") -> nn.Module:
     """A network by name, in evaluation mode, with its `Card` as the attribute `card`.
 
-    weights: a file in our own or any published layout; or what `models.fetch.resolve` takes: a name of the zoo that
-    was fetched, hf://owner/repo/file, a hub id, an https address. None: random. Classes, frame counts, picture sizes
-    and caption layers come from the weights; widths and depths must be those of the name. CLIP's weights start the
-    networks that were made from it. precision: see `models.precision`.
+    weights: a file in our own or any published layout; a folder that a training run or `save_pretrained` wrote, whose
+    preprocessing then holds; or what else `models.fetch.resolve` takes: a name of the zoo that was fetched,
+    hf://owner/repo/file, a hub id, an https address. None: random. Classes, frame counts, picture sizes and caption
+    layers come from the weights; widths and depths must be those of the name. CLIP's weights start the networks that
+    were made from it, those of masked pre-training its classifiers. precision: see `models.precision`.
     Raises UsageError for an unknown name and WeightsError for weights that do not fit. Warns (NonCommercialWeights)
     if the licence of the weights forbids commercial use.
     """
     model = pick(MODELS, name, "model")
-    if weights is None:
-        loaded = model.build()
-        card = Card(name, model.family, _preprocess(model.family, loaded), RANDOM, "random")
-    else:
-        loaded, card = _from_file(name, model, weights)
-    network = with_card(loaded.network, card)
+    network = None if weights is None else _from_folder(name, weights)
+    if network is None:
+        if weights is None:
+            loaded = model.build()
+            card = Card(name, model.family, _preprocess(model.family, loaded), RANDOM, "random")
+        else:
+            loaded, card = _from_file(name, model, weights)
+        network = with_card(loaded.network, card)
     if precision == "fp32":
         return network
     from internvideo.models.precision import convert
 
     return convert(network, precision)
+
+
+def _from_folder(name: str, weights: str | PathLike[str]) -> nn.Module | None:
+    """The network that `save_pretrained` wrote, if `weights` is its folder and it is of that name."""
+    if not Path(weights).is_dir():
+        return None
+    from internvideo.models.fetch import saved_folder
+    from internvideo.models.hub import from_pretrained, name_in
+
+    folder = saved_folder(Path(weights))
+    return from_pretrained(folder) if folder is not None and name_in(folder) == name else None
 
 
 def with_card(network: nn.Module, card: Card) -> nn.Module:
@@ -134,10 +151,17 @@ def _model(
     clip: Callable[[C], ClipShape],
     infer: Infer[C] | None = None,
     layouts: Mapping[str, Renames] | None = None,
+    fit: Callable[[Weights, C], Weights] | None = None,
+    begun: Callable[[str, Weights], bool] = lambda layout, weights: layout in FROM_CLIP,
+    others: Mapping[str, Renames] | None = None,
     start: Callable[[Weights, C], Weights] | None = None,
-    new_beside_clip: tuple[str, ...] = (),
+    new: tuple[str, ...] = (),
 ) -> Model:
-    """A line of `MODELS`. start, new_beside_clip: how CLIP's weights become ours, and what they cannot fill."""
+    """A line of `MODELS`.
+
+    begun, start, new: whether weights (their layout, under our names) are those of the network that this one is made
+    from, such as CLIP; how they become ours; and what they cannot fill. others: layouts of that network alone.
+    """
 
     def fitting(weights: Weights) -> C:
         try:
@@ -152,22 +176,23 @@ def _model(
     def load_into(weights: Weights) -> Loaded:
         with shapes_only():
             names = build(config).state_dict().keys()
-        layout, ours = recognise(weights, names, layouts or {})
-        found, new = config, new_beside_clip
-        if layout in FROM_CLIP and start is not None:
-            ours = start(ours, config)
+        layout, ours = recognise(weights, names, {**(layouts or {}), **(others or {})})
+        if start is not None and begun(layout, ours):
+            ours, found, missing = start(ours, config), config, new
             fitting(ours)
         else:
-            found, new = fitting(ours), ()
-        with nullcontext() if new else shapes_only():
+            found, missing = fitting(ours), ()
+        with nullcontext() if missing else shapes_only():
             model = build(found)
-        load(model, ours, may_miss=new)
+        load(model, ours, may_miss=missing)
         return Loaded(model, layout, clip(found))
 
     def begin() -> Loaded:
         return Loaded(build(config), "random", clip(config))
 
-    return Model(network, FAMILIES[family], _sizes(config), begin, load_into, layouts or {})
+    unchanged: Callable[[Weights, C], Weights] = lambda weights, config: weights  # noqa: E731
+    fits = fit or unchanged
+    return Model(network, FAMILIES[family], _sizes(config), begin, load_into, layouts or {}, clip, fits, new)
 
 
 def _another_size(network: type[nn.Module], found: Sizes, wanted: Sizes) -> WeightsError:
@@ -202,15 +227,26 @@ def _viclip(config: viclip.ViCLIPConfig) -> Model:
         lambda config: (config.video.size, config.video.frames),
         viclip.infer_config,
         viclip.LAYOUTS,
-        viclip.start_from_clip,
-        ("temperature", "video.times"),
+        viclip.fit,
+        start=viclip.start_from_clip,
+        new=viclip.NEW_BESIDE_CLIP,
     )
 
 
 def _classifier(config: videomae.ClassifierConfig) -> Model:
-    kind = videomae.VideoMAEClassifier
-    layouts = videomae.LAYOUTS
-    return _model("videomae", kind, kind, config, _of_clip, videomae.infer_classifier_config, layouts)
+    return _model(
+        "videomae",
+        videomae.VideoMAEClassifier,
+        videomae.VideoMAEClassifier,
+        config,
+        _of_clip,
+        videomae.infer_classifier_config,
+        videomae.LAYOUTS,
+        begun=lambda layout, weights: "mask_token" in weights,
+        others=videomae.PRETRAIN_LAYOUTS,
+        start=lambda weights, config: videomae.start_from_pretrained(weights),
+        new=videomae.NEW_BESIDE_PRETRAINED,
+    )
 
 
 def _pretrain(config: videomae.PretrainConfig) -> Model:
@@ -232,7 +268,8 @@ def _mm(config: internvideo_mm.InternVideoMMConfig) -> Model:
         internvideo_mm.infer_config,
         internvideo_mm.LAYOUTS,
         internvideo_mm.fit,
-        internvideo_mm.NEW_BESIDE_CLIP,
+        start=internvideo_mm.fit,
+        new=internvideo_mm.NEW_BESIDE_CLIP,
     )
 
 
@@ -246,6 +283,7 @@ def _clip(config: internvideo_mm.InternVideoMMConfig) -> Model:
         internvideo_mm.infer_clip_config,
         internvideo_mm.CLIP_LAYOUTS,
         internvideo_mm.fit,
+        start=internvideo_mm.fit,
     )
 
 
@@ -259,7 +297,8 @@ def _uniformerv2(config: uniformerv2.UniFormerV2Config) -> Model:
         uniformerv2.infer_config,
         uniformerv2.LAYOUTS,
         uniformerv2.fit,
-        uniformerv2.NEW_BESIDE_CLIP,
+        start=uniformerv2.fit,
+        new=uniformerv2.NEW_BESIDE_CLIP,
     )
 
 

@@ -81,7 +81,7 @@ class CrossModel(nn.Module):
         """Train what the paper trains: heads, the frame model's clip token, bridges and mix."""
         open_parts = ("mix", "bridges.", "bridge_back.", "masked.head.", "frames.head.", "frames.frames.clip_token")
         for name, parameter in self.named_parameters():
-            parameter.requires_grad_(name.startswith(open_parts))
+            parameter.requires_grad_(parameter.requires_grad and name.startswith(open_parts))
 
 
 class Bridge(nn.Module):

@@ -92,13 +92,15 @@ def checkpoint_at(path: Path) -> Checkpoint | None:
 def resolve(model_name: str, weights: str | Path, *, progress: Progress | None = None) -> Path:
     """The file that `weights` means for the network `model_name`.
 
-    weights: a file; a name of the zoo, which must be in the cache; or an address (https://..., hf://owner/repo/file,
-    owner/repo), which is downloaded once. Raises UsageError for what is none of these or belongs to another network,
-    FetchError for what is not there or cannot be fetched.
+    weights: a file; a folder that a training run or `save_pretrained` wrote; a name of the zoo, which must be in the
+    cache; or an address (https://..., hf://owner/repo/file, owner/repo), which is downloaded once. Raises UsageError
+    for what is none of these or belongs to another network, FetchError for what is not there or cannot be fetched.
     """
     text = str(weights)
     if Path(weights).is_file():
         return Path(weights)
+    if (folder := saved_folder(weights)) is not None:
+        return folder / HUB_FILES[0]
     if text in ZOO or checkpoints_of(text):
         checkpoint = find_checkpoint(text)
         _must_fit(checkpoint, model_name)
@@ -128,6 +130,11 @@ def _starts(clip: str, model_name: str) -> bool:
     return (
         family == "clip" and re.fullmatch(rf"(viclip|internvideo-mm|uniformerv2)-{size}(-336)?", model_name) is not None
     )
+
+
+def saved_folder(place: str | Path) -> Path | None:
+    """The folder that `save_pretrained` wrote: `place` itself, or `model` in the folder of a training run."""
+    return next((p for p in (Path(place), Path(place) / "model") if (p / HUB_FILES[0]).is_file()), None)
 
 
 def is_address(text: str) -> bool:

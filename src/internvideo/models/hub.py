@@ -82,6 +82,14 @@ def from_pretrained(source: str | PathLike[str], *, revision: str | None = None)
     return with_card(network, card)
 
 
+def name_in(folder: Path) -> str:
+    """The name of the network that lies in a folder; "" if it does not say."""
+    try:
+        return str(json.loads((folder / CONFIG).read_text("utf-8"))["name"])
+    except (OSError, KeyError, TypeError, ValueError):
+        return ""
+
+
 def push_to_hub(model: nn.Module, repo: str, *, private: bool = True) -> str:
     """Upload to owner/repo, with the token that `hf auth login` keeps; returns the address of the page.
 

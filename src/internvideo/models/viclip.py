@@ -254,4 +254,7 @@ CLIP_RENAMES: Renames = (
     *prefixed(TEXT_RENAMES, "", "text."),
 )
 
+# What CLIP's weights cannot fill.
+NEW_BESIDE_CLIP = ("temperature", "video.times")
+
 LAYOUTS = {"official": RENAMES, "clip": CLIP_RENAMES, "hf-clip": through(HF_CLIP, CLIP_RENAMES)}

@@ -473,6 +473,9 @@ HF_PRETRAIN_RENAMES: Renames = (
     ("decoder.head.", "decoder.head."),
 )
 
+# What weights of masked pre-training, which a classifier may begin with, cannot fill.
+NEW_BESIDE_PRETRAINED = ("mean_norm.", "token_norm.", "head.", "positions.")
+
 LAYOUTS = {
     "official": CLASSIFIER_RENAMES,
     "trainer": prefixed(CLASSIFIER_RENAMES, "backbone."),

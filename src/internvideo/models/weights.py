@@ -181,6 +181,8 @@ def from_pictures(weights: Weights, tower: str, span: int, side: int, *, centre:
     """
     started = dict(weights)
     patches, positions = tower + "patches.weight", tower + "positions"
+    if started[patches].ndim == 5 and started[patches].shape[2] == 1 < span:
+        started[patches] = started[patches][:, :, 0]
     if started[patches].ndim == 4:
         started[patches] = inflate(started[patches], span, centre=centre)
     started[positions] = resize_picture_positions(started[positions], (side, side))

@@ -14,6 +14,7 @@ from torch import nn
 
 from internvideo.datasets.augment import Augment
 from internvideo.errors import UsageError
+from internvideo.models.low_rank import LowRank
 from internvideo.training.objectives import Objective
 from internvideo.training.optim import (
     Group,
@@ -103,6 +104,15 @@ class TrainRecipe:
     epochs: float | None = None  # times through the lists
     steps: int | None = None
     weights: str | None = None  # what `models.load_model` takes; None: random weights
+    part_weights: Mapping[str, tuple[str, str]] = field(
+        default_factory=dict
+    )  # part -> model and weights it begins with
+    network: tuple[str, ...] = ()  # changes of the network's configuration, such as "encoder.drop_path=0.2"
+    preprocess: tuple[str, ...] = ()  # changes of how the network sees clips, such as "frame_count=16"
+    relabel: tuple[str, str] | None = None  # files of class names: of the head in `weights`, and those it shall have
+    frozen: tuple[str, ...] = ()  # regular expressions that names of weights hold which do not learn, such as "^text"
+    lora: LowRank | None = None  # learn small differences of some layers instead of the layers
+    merge: float | None = None  # WiSE-FT: share of what was learned in the network at the end, the rest is `weights`
     held_out: CorpusRecipe | None = None  # what evaluation looks at
     cleaning: Literal["none", "viclip"] = "none"  # of captions, before the tokenizer
     repeats: int = 1  # views per sample, decoded once; they count as clips of the batch
@@ -131,6 +141,10 @@ class TrainRecipe:
             raise UsageError("a run has either `epochs` or `steps`", "set the other one to none first")
         if self.average is not None and not 0 < self.average < 1:
             raise UsageError(f"`average` is {self.average}", "a decay is over 0 and below 1, such as 0.999")
+        if self.merge is not None and (not 0 <= self.merge <= 1 or self.weights is None):
+            raise UsageError(
+                f"`merge` is {self.merge}, `weights` {self.weights}", "a share from 0 to 1 of some weights"
+            )
         if not self.corpora:
             raise UsageError("the recipe has no corpora", "name at least one list to learn from")
 
