@@ -243,7 +243,7 @@ def _classifier(config: videomae.ClassifierConfig) -> Model:
         videomae.infer_classifier_config,
         videomae.LAYOUTS,
         begun=lambda layout, weights: "mask_token" in weights,
-        others=videomae.PRETRAIN_LAYOUTS,
+        others={f"pretrained-{name}": layout for name, layout in videomae.PRETRAIN_LAYOUTS.items()},
         start=lambda weights, config: videomae.start_from_pretrained(weights),
         new=videomae.NEW_BESIDE_PRETRAINED,
     )
