@@ -30,7 +30,7 @@ demo: $(READY) ## render a small world of videos, curate it, write report and ex
 	@$(RUN)internvideo demo
 
 test: $(READY) ## the tests (no network, GPU, ffmpeg or ../shared needed)
-	@$(RUN)python -m pytest
+	@$(RUN)python -m pytest -n auto --dist loadfile
 
 slow: $(READY) ## short forms of the kill, memory and load tests
 	@$(RUN)python -m pytest -m slow tests

@@ -6,6 +6,7 @@ checked against the declared types; a typo is an error that names the nearest va
 """
 
 import dataclasses
+import importlib.machinery
 import importlib.util
 import json
 import types
@@ -20,6 +21,13 @@ from internvideo.errors import UsageError, nearest
 T = TypeVar("T")
 
 
+class _Uncached(importlib.machinery.SourceFileLoader):
+    """Leaves no `__pycache__` beside a user's recipe."""
+
+    def set_data(self, *_: object, **__: object) -> None:
+        pass
+
+
 def load_recipe(name: str, presets: Mapping[str, T], expected: type[T]) -> T:
     """The preset of that name, or what `config()` of that Python file returns.
 
@@ -30,7 +38,7 @@ def load_recipe(name: str, presets: Mapping[str, T], expected: type[T]) -> T:
     path = Path(name)
     if path.suffix != ".py" or not path.is_file():
         raise UsageError(f"no recipe `{name}`: neither a preset nor a Python file", nearest(name, presets))
-    spec = importlib.util.spec_from_file_location(path.stem, path)
+    spec = importlib.util.spec_from_file_location(path.stem, path, loader=_Uncached(path.stem, str(path)))
     if spec is None or spec.loader is None:
         raise UsageError(f"`{name}` cannot be loaded as Python")
     module = importlib.util.module_from_spec(spec)

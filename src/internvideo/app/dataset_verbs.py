@@ -111,6 +111,15 @@ def _gc(given: argparse.Namespace) -> int:
     return 0
 
 
+def _merge(given: argparse.Namespace) -> int:
+    from internvideo.jobs.curate import merge
+    from internvideo.jobs.summary import say_summary
+
+    summary = merge(given.dataset)
+    show(summary.as_row(), given.as_json, lambda: say_summary(summary))
+    return summary.exit_code
+
+
 DATASET_VERBS = (
     Verb("status", "What is due, done, failed and kept.",
          "internvideo dataset status my-dataset", _dataset_option, _status),
@@ -126,4 +135,6 @@ DATASET_VERBS = (
          "internvideo dataset export my-dataset --format webdataset --out shards", _export_options, _export),
     Verb("gc", "List values that no recipe, view or index names; --delete removes them.",
          "internvideo dataset gc my-dataset --delete", _gc_options, _gc),
+    Verb("merge", "Join the parts that `curate --shard` made, then group and choose over all of it.",
+         "internvideo dataset merge my-dataset", _dataset_option, _merge),
 )  # fmt: skip

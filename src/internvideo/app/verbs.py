@@ -16,7 +16,8 @@ def _curate_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", required=True, metavar="DATASET", help="dataset folder: made, or brought up to date")
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core)")
     parser.add_argument("--recipe", default="default", metavar="R", help="default, internvid, or a Python file")
-    parser.add_argument("--runner", choices=["local"], default="local", help="who executes the work")
+    parser.add_argument("--runner", choices=["local", "ray"], default="local", help="who executes the work")
+    parser.add_argument("--shard", metavar="I/N", help="only this share of the files; `dataset merge` joins all shares")
     parser.add_argument("--estimate", action="store_true", help="print what it will cost, and stop")
     json_option(parser)
 
@@ -31,10 +32,20 @@ def _curate(given: argparse.Namespace) -> int:
         from internvideo.jobs.curate import estimate
         from internvideo.jobs.estimate import say_estimate
 
-        cost = estimate(folders, given.out, recipe=given.recipe, overrides=overrides, workers=given.workers)
+        cost = estimate(
+            folders, given.out, recipe=given.recipe, overrides=overrides, workers=given.workers, shard=given.shard
+        )
         show(cost.as_row(), given.as_json, lambda: say_estimate(cost))
         return 0
-    summary = curate(folders, given.out, recipe=given.recipe, overrides=overrides, workers=given.workers)
+    summary = curate(
+        folders,
+        given.out,
+        recipe=given.recipe,
+        overrides=overrides,
+        workers=given.workers,
+        runner=given.runner,
+        shard=given.shard,
+    )
     show(summary.as_row(), given.as_json, lambda: say_summary(summary))
     return summary.exit_code
 

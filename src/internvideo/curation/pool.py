@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from internvideo.errors import InternVideoError
 from internvideo.processes import single_threaded_maths
@@ -37,6 +37,21 @@ class Event:
     value: Any
     seconds: float = 0.0  # since the task was handed out
     outside: bool = False  # died by a signal that a crash does not raise, while small: nobody's fault
+
+
+class Supervised(Protocol):
+    """Who executes tasks, whatever happens to those that do. A context manager."""
+
+    def __enter__(self) -> "Supervised": ...
+
+    def __exit__(self, *_: object) -> None: ...
+
+    def submit(self, task: Any, *, first: bool = False) -> None:
+        """Queue a task; `first` puts it before all others."""
+
+    def events(self) -> Iterator[Event]:
+        """What happens, until nothing is queued or running. Tasks may be submitted between two events."""
+        ...
 
 
 @dataclass

@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from internvideo.curation.beside import SideFiles
 from internvideo.curation.operator import Operator
 from internvideo.curation.planner import in_order, spec_of, to_tell, waits_for, with_readers
-from internvideo.curation.pool import Event, Pool
+from internvideo.curation.pool import Event, Pool, Supervised
 from internvideo.curation.scan import Found
 from internvideo.curation.worker import (
     CuratorFactory,
@@ -64,8 +65,16 @@ Listener = Callable[[Progress], None]
 class Run:
     """One run over some folders: a context, in which `go` is called once. Whatever happens, what came back is kept."""
 
-    def __init__(self, writer: Writer, operators: Sequence[Operator], *, workers: int, tell: Listener) -> None:
-        self._writer, self._tell, self._workers = writer, tell, workers
+    def __init__(
+        self,
+        writer: Writer,
+        operators: Sequence[Operator],
+        *,
+        workers: int,
+        tell: Listener,
+        runner: Literal["local", "ray"] = "local",
+    ) -> None:
+        self._writer, self._tell, self._workers, self._runner = writer, tell, workers, runner
         self._operators = in_order(operators)
         self._specs = {operator.name: spec_of(operator) for operator in self._operators}
         writer.register(*self._specs.values())
@@ -75,7 +84,7 @@ class Run:
         self._paths: dict[str, list[bytes]] = {}  # video -> all places
         self._unread: dict[bytes, Found] = {}  # path -> a file that is being identified
         self._computing = False
-        self._pool: Pool | None = None
+        self._pool: Supervised | None = None
         self._stack = ExitStack()
         self._waiting: dict[str, dict[tuple[int, int], bytes | None]] = {}  # pieces of long videos
         self._troubles: Counter[tuple[str, str]] = Counter()
@@ -118,10 +127,16 @@ class Run:
         for event in pool.events():
             self._hear(event, pool)
 
-    def _started(self) -> Pool:
+    def _started(self) -> Supervised:
         """The pool: started when there is first something to do, and kept."""
         if self._pool is None:
-            self._pool = self._stack.enter_context(Pool(CuratorFactory(self._operators), self._workers))
+            factory = CuratorFactory(self._operators)
+            if self._runner == "ray":
+                from internvideo.curation.ray_pool import RayPool
+
+                self._pool = self._stack.enter_context(RayPool(factory, self._workers))
+            else:
+                self._pool = self._stack.enter_context(Pool(factory, self._workers))
         return self._pool
 
     def unread(self, found: Sequence[Found]) -> list[Found]:
@@ -192,7 +207,7 @@ class Run:
     def _state(self, video: str, name: str) -> State | None:
         return self._states[name].get(video)
 
-    def _hear(self, event: Event, pool: Pool) -> None:
+    def _hear(self, event: Event, pool: Supervised) -> None:
         if event.what == "progress":
             self._beats[id(event.task)] += event.value
             self._say(frames=self._frames + self._beats.total())
@@ -210,7 +225,7 @@ class Run:
 
     # ---- what comes back
 
-    def _identified(self, event: Event, pool: Pool) -> None:
+    def _identified(self, event: Event, pool: Supervised) -> None:
         task: Identify = event.task
         place = self._unread.pop(task.path)
         if event.what == "done":
@@ -229,7 +244,7 @@ class Run:
         self._writer.remember(_record(place), _Problem(kind, message))
         self._say(failed=self.progress.failed + 1, failed_due=self.progress.failed_due + 1, last=place.name)
 
-    def _arrived(self, task: Task, outcome: Outcome, pool: Pool) -> None:
+    def _arrived(self, task: Task, outcome: Outcome, pool: Supervised) -> None:
         self._frames += outcome.frames
         self._beats.pop(id(task), None)
         self._say(
@@ -249,7 +264,7 @@ class Run:
             self._writer.commit(task.video, [*results, *failures])
             self._finished(task, failed=bool(failures))
 
-    def _split(self, task: Task, bounds: Sequence[tuple[int, int]], pool: Pool) -> None:
+    def _split(self, task: Task, bounds: Sequence[tuple[int, int]], pool: Supervised) -> None:
         """A long video: measure its pieces first; pieces that an interrupted run left are taken over."""
         kept = self._writer.pieces(task.video)
         pieces = {bound: kept.get(_piece_name(self._specs, task, bound)) for bound in bounds}
@@ -259,20 +274,20 @@ class Run:
                 pool.submit(replace(task, piece=bound), first=True)
         self._join(task, pool)
 
-    def _piece(self, task: Task, series: bytes, pool: Pool) -> None:
+    def _piece(self, task: Task, series: bytes, pool: Supervised) -> None:
         assert task.piece is not None
         self._writer.keep_piece(task.video, _piece_name(self._specs, task, task.piece), series)
         self._waiting[task.video][task.piece] = series
         self._join(task, pool)
 
-    def _join(self, task: Task, pool: Pool) -> None:
+    def _join(self, task: Task, pool: Supervised) -> None:
         pieces = self._waiting[task.video]
         if all(payload is not None for payload in pieces.values()):
             del self._waiting[task.video]
             joined = tuple(payload for _, payload in sorted(pieces.items()) if payload is not None)
             pool.submit(replace(task, piece=None, pieces=joined), first=True)
 
-    def _failed(self, task: Task, kind: str, message: str, pool: Pool) -> None:
+    def _failed(self, task: Task, kind: str, message: str, pool: Supervised) -> None:
         """The whole task failed: the file changed or is gone, or our own bug."""
         again = self._again(kind, self._places[task.video])
         if again is not None and again.problem is None:
@@ -286,7 +301,7 @@ class Run:
             return
         self._give_up(task, kind, message)
 
-    def _died(self, event: Event, pool: Pool) -> None:
+    def _died(self, event: Event, pool: Supervised) -> None:
         """The worker died under this task. Twice by its own doing: quarantine; an outside kill is no fault."""
         task: Task = event.task
         cause = "outside" if event.outside else "crash"

@@ -4,6 +4,7 @@ Links to folders are followed, each real folder once, so a loop of links ends. N
 names that are no UTF-8.
 """
 
+import hashlib
 import os
 import stat as stat_bits
 from collections.abc import Iterator, Sequence
@@ -67,6 +68,19 @@ def scan(folders: Sequence[str | os.PathLike[str]]) -> Iterator[Found]:
             yield from _walk(root, b"", seen)
         else:
             yield _look(os.path.dirname(root), os.path.basename(root))
+
+
+def in_share(place: Found, index: int, count: int) -> bool:
+    """Whether a file belongs to share `index` of `count` (from 1), by a stable hash of its size.
+
+    Nothing has to be read to know it, and files with the same bytes have the same size: all copies of a video, with
+    the sidecar files beside any of them, are in one share.
+
+    >>> [in_share(Found(b"/videos", b"a.mp4", (1_000, 0, 0)), index, 3) for index in (1, 2, 3)]
+    [False, True, False]
+    """
+    digest = hashlib.sha256(str(place.stat[0]).encode("ascii")).digest()
+    return int.from_bytes(digest[:8], "big") % count == index - 1
 
 
 def whole_roots(folders: Sequence[str | os.PathLike[str]], found: Sequence[Found]) -> list[bytes]:

@@ -1,20 +1,31 @@
 """The main job: folders of raw videos in, a dataset of shots with scores, captions, groups and subsets out."""
 
+import json
 import os
 import time
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
 
 from internvideo.config import dump, load_recipe, override
 from internvideo.curation.finish import make_views, run_dataset_operators
 from internvideo.curation.recipe import PRESETS, CurateRecipe
-from internvideo.curation.run import Run
-from internvideo.curation.scan import scan, whole_roots
+from internvideo.curation.run import Progress, Run
+from internvideo.curation.scan import Found, in_share, scan, whole_roots
 from internvideo.errors import UsageError
 from internvideo.jobs.estimate import Estimate, estimate_cost, say_estimate
 from internvideo.jobs.summary import Summary, measured_rate, summarize, write_log
 from internvideo.jobs.talk import ProgressTalk, note
-from internvideo.store.dataset import Dataset
+from internvideo.store import durable
+from internvideo.store.dataset import PARTS, Dataset
+from internvideo.store.merge import part_folder, parts_of, take_over
 from internvideo.store.places import PLACES
+from internvideo.store.writer import Writer
+
+Folder = str | os.PathLike[str]
+Runner = Literal["local", "ray"]
+SHARE = "share.json"  # in the folder of a part: with which recipe it is made
 
 
 def recipe_of(name: str, overrides: Sequence[str]) -> CurateRecipe:
@@ -23,58 +34,178 @@ def recipe_of(name: str, overrides: Sequence[str]) -> CurateRecipe:
 
 
 def curate(
-    folders: Sequence[str | os.PathLike[str]],
-    out: str | os.PathLike[str],
+    folders: Sequence[Folder],
+    out: Folder,
     *,
     recipe: str = "default",
     overrides: Sequence[str] = (),
     workers: int | None = None,
+    runner: Runner = "local",
+    shard: str | None = None,
     quiet: bool = False,
 ) -> Summary:
     """Make or update the dataset `out` from all videos below `folders`. Running it again does only what is due.
 
+    runner: "ray" hands the work to a Ray cluster: the one of RAY_ADDRESS, else one on this machine. shard: "i/n", only
+    share i of n of the files, into a part of the dataset that `merge` joins later; shares may run at the same time.
     Raises UsageError (unknown recipe, override or folder) and StoreError (dataset busy, disk full, read-only ...).
     """
     chosen = recipe_of(recipe, overrides)
-    count = workers or os.cpu_count() or 1
     found = list(scan(folders))
     if not found:
         where = ", ".join(str(folder) for folder in folders)
         raise UsageError(f"no videos below {where}", "files are recognised by their suffix, such as .mp4")
-    dataset = Dataset(out) if Dataset.exists(out) else Dataset.create(out, shards=chosen.shards)
-    began = time.monotonic()
-    with dataset.writer() as writer:
-        writer.set_recipe(dump(chosen))
-        named = {one.name for one in chosen.operators} | {one.name for one in chosen.dataset_operators}
-        writer.retire(*(name for name in dataset.operators() if name not in named and name != PLACES.name))
-        with ProgressTalk(quiet=quiet) as talk:
-            with Run(writer, chosen.operators, workers=count, tell=talk) as run:
-                unread = run.unread(found)
-                if unread and not quiet:
-                    note(say_estimate(estimate_cost(unread, count, frames_per_second=measured_rate(dataset))))
-                progress = run.go(found, whole_roots(folders, found))
-            ran = run_dataset_operators(writer, chosen.operators, chosen.dataset_operators, talk.phase)
-            make_views(writer, dataset, chosen.views, talk.phase)
-    seconds = time.monotonic() - began
-    summary = summarize(dataset, chosen, progress, seconds, progress.done + ran)
-    write_log(dataset, summary, chosen, count)
+    if shard is None:
+        dataset = _opened(out, chosen.shards)
+        return _bring_up_to_date(dataset, chosen, folders, found, chosen, workers, runner, quiet)
+    index, count = share_of(shard)
+    found = [place for place in found if in_share(place, index, count)]
+    dataset = _begun(Path(out), index, count, recipe, overrides, chosen.shards)
+    apart = replace(chosen, dataset_operators=(), views=())  # those need all shares
+    return _bring_up_to_date(dataset, apart, folders, found, chosen, workers, runner, quiet)
+
+
+def merge(out: Folder, *, quiet: bool = False) -> Summary:
+    """Join the parts that runs with `shard` made into the dataset, then group and choose over all of it.
+
+    A part leaves the folder when the dataset has all of it. Raises UsageError if there are none or their recipes
+    differ, DatasetBusy while one is still being made.
+    """
+    began, parts = time.monotonic(), [Dataset(path) for path in parts_of(Path(out))]
+    if not parts:
+        raise UsageError(
+            f"no parts in {out}", "`internvideo curate FOLDER --out DATASET --shard 1/4` makes one of four"
+        )
+    chosen = _common_recipe(parts)
+    _tell_missing(parts, quiet)
+    dataset, taken = _opened(out, parts[0].manifest.shards), 0
+    with dataset.writer() as writer, ProgressTalk(quiet=quiet) as talk:
+        _prepare(writer, dataset, chosen, chosen)
+        for part in parts:
+            with part.writer():  # nobody works on it now, and all of it is in its shards
+                taken += take_over(writer, part, tell=talk.phase)
+            writer.flush()
+        taken += run_dataset_operators(writer, chosen.operators, chosen.dataset_operators, talk.phase)
+        make_views(writer, dataset, chosen.views, talk.phase)
+    for part in parts:
+        durable.remove(part.path)
+    if not any((Path(out) / PARTS).iterdir()):
+        durable.remove(Path(out) / PARTS)
+    progress = Progress(files=dataset.status().files)
+    summary = summarize(dataset, chosen, progress, time.monotonic() - began, taken)
+    write_log(dataset, summary, chosen, 1)
     return summary
 
 
 def estimate(
-    folders: Sequence[str | os.PathLike[str]],
-    out: str | os.PathLike[str],
+    folders: Sequence[Folder],
+    out: Folder,
     *,
     recipe: str = "default",
     overrides: Sequence[str] = (),
     workers: int | None = None,
+    shard: str | None = None,
 ) -> Estimate:
     """What `curate` would cost. Writes nothing."""
     recipe_of(recipe, overrides)
     found = [place for place in scan(folders) if place.problem is None]
+    if shard is not None:
+        index, count = share_of(shard)
+        found = [place for place in found if in_share(place, index, count)]
     dataset = Dataset(out) if Dataset.exists(out) else None
     if dataset is not None:
         done = dataset.places()
         found = [place for place in found if done.get((place.root, place.relative)) != place.stat]
     rate = measured_rate(dataset) if dataset is not None else None
     return estimate_cost(found, workers or os.cpu_count() or 1, frames_per_second=rate)
+
+
+def share_of(shard: str) -> tuple[int, int]:
+    """
+    >>> share_of("2/8")
+    (2, 8)
+    """
+    index, _, count = shard.partition("/")
+    if not (index.isdecimal() and count.isdecimal() and 1 <= int(index) <= int(count)):
+        raise UsageError(f"`{shard}` is no share", "write i/n with i from 1 to n, for example --shard 2/8")
+    return int(index), int(count)
+
+
+def _bring_up_to_date(
+    dataset: Dataset,
+    doing: CurateRecipe,
+    folders: Sequence[Folder],
+    found: Sequence[Found],
+    recipe: CurateRecipe,
+    workers: int | None,
+    runner: Runner,
+    quiet: bool,
+) -> Summary:
+    """Compute what is due of `doing`; `recipe` is what the dataset is said to be made with."""
+    count, began = workers or os.cpu_count() or 1, time.monotonic()
+    with dataset.writer() as writer:
+        _prepare(writer, dataset, recipe, doing)
+        with ProgressTalk(quiet=quiet) as talk:
+            with Run(writer, doing.operators, workers=count, tell=talk, runner=runner) as run:
+                unread = run.unread(found)
+                if unread and not quiet:
+                    note(say_estimate(estimate_cost(unread, count, frames_per_second=measured_rate(dataset))))
+                progress = run.go(found, whole_roots(folders, found))
+            ran = run_dataset_operators(writer, doing.operators, doing.dataset_operators, talk.phase)
+            make_views(writer, dataset, doing.views, talk.phase)
+    seconds = time.monotonic() - began
+    summary = summarize(dataset, doing, progress, seconds, progress.done + ran)
+    write_log(dataset, summary, recipe, count)
+    return summary
+
+
+def _opened(out: Folder, shards: int) -> Dataset:
+    return Dataset(out) if Dataset.exists(out) else Dataset.create(out, shards=shards)
+
+
+def _prepare(writer: Writer, dataset: Dataset, recipe: CurateRecipe, doing: CurateRecipe) -> None:
+    """Note the recipe; operators that it does not have are current no more."""
+    writer.set_recipe(dump(recipe))
+    named = {one.name for one in doing.operators} | {one.name for one in doing.dataset_operators}
+    writer.retire(*(name for name in dataset.operators() if name not in named and name != PLACES.name))
+
+
+def _begun(out: Path, index: int, count: int, recipe: str, overrides: Sequence[str], shards: int) -> Dataset:
+    """The part for one share. A new one begins with what the dataset knows of its videos."""
+    whole = Dataset(out) if Dataset.exists(out) else None
+    part = _opened(part_folder(out, index, count), whole.manifest.shards if whole else shards)
+    if whole is not None and not (part.path / SHARE).is_file():
+        sizes = whole.rows(PLACES).select(["video", "bytes"]).to_pylist()
+        mine = {row["video"] for row in sizes if in_share(Found(b"", b"", (row["bytes"] or 0, 0, 0)), index, count)}
+        with part.writer() as writer:
+            for video, reason in whole.withheld().items():
+                writer.withhold(video, date="", reason=reason)
+            take_over(writer, whole, mine)
+    made = {"recipe": recipe, "overrides": list(overrides)}
+    durable.write_atomic(part.path / SHARE, json.dumps(made).encode("utf-8"))
+    return part
+
+
+def _common_recipe(parts: Sequence[Dataset]) -> CurateRecipe:
+    """The recipe that all parts were made with, loaded again. Raises UsageError if it is not one and the same."""
+    made = [json.loads((part.path / SHARE).read_text("utf-8")) for part in parts]
+    texts = {part.manifest.recipe for part in parts}
+    if len(texts) > 1:
+        told = ", ".join(
+            f"{part.path.name}: {one['recipe']} {one['overrides']}" for part, one in zip(parts, made, strict=True)
+        )
+        raise UsageError(f"the parts were made with different recipes: {told}", "run them again with the same one")
+    recipe = recipe_of(made[0]["recipe"], made[0]["overrides"])
+    if dump(recipe) not in texts:
+        raise UsageError(
+            f"the recipe `{made[0]['recipe']}` has changed since the parts were made", "run the parts again with it"
+        )
+    return recipe
+
+
+def _tell_missing(parts: Sequence[Dataset], quiet: bool) -> None:
+    there = {part.path.name for part in parts}
+    counts = sorted({int(name.rpartition("-")[2]) for name in there})
+    missing = [f"{i}/{n}" for n in counts for i in range(1, n + 1) if f"{i}-of-{n}" not in there]
+    if missing and not quiet:
+        note(f"not there: {', '.join(missing)}; the rest is merged, and they can be merged later")

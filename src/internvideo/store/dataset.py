@@ -27,6 +27,7 @@ from internvideo.store.verify import verify
 from internvideo.store.why import Asker, Why
 from internvideo.store.writer import Writer
 
+PARTS = "parts"  # shares of the work that run apart, until they are merged: each a dataset of its own
 SHARDS = 16  # of a new dataset: good for some hundred thousand clips
 
 
@@ -65,7 +66,9 @@ class Dataset:
             raise StoreError(f"`{shown(folder)}` is a dataset already", "Dataset.open() reads it, .writer() adds to it")
         durable.make_folder(folder)
         with told("list", folder):
-            foreign = sorted(path.name for path in folder.iterdir() if not path.name.startswith((LEDGER, LOCK, NOTE)))
+            foreign = sorted(
+                path.name for path in folder.iterdir() if not path.name.startswith((LEDGER, LOCK, NOTE, PARTS))
+            )
         if foreign and foreign != [manifest.MANIFEST + durable.TEMPORARY]:
             raise StoreError(
                 f"`{shown(folder)}` is not empty: it holds `{shown(foreign[0])}`", "name a new folder for the dataset"

@@ -124,6 +124,12 @@ def begin(ledger: Ledger, video: str, source: str | None, licence: Licence | Non
     return [video] if new_source or new_licence else []
 
 
+def lose(ledger: Ledger, at: tuple[bytes, bytes], video: str) -> list[str]:
+    """Note that a video is no longer at a place where it was. Returns the videos whose places changed."""
+    there = ledger.ask("SELECT 1 FROM places WHERE root = ? AND path = ? AND video = ? AND present = 1", (*at, video))
+    return sorted(_lose(ledger, at, video)) if there else []
+
+
 def vanish(ledger: Ledger, root: bytes, seen: Collection[bytes]) -> list[str]:
     """Note which files under `root` a whole scan no longer saw. Returns the videos whose places changed, sorted."""
     rows = ledger.ask("SELECT path, video FROM places WHERE root = ? AND root != x'' AND present = 1", (root,))

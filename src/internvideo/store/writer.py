@@ -147,6 +147,16 @@ class Writer:
         with self.ledger.transaction():
             self._refresh_places(places.begin(self.ledger, video, source, licence))
 
+    @property
+    def withheld(self) -> Mapping[str, str]:
+        """Videos that are not to be seen any more -> the reason."""
+        return self._withheld
+
+    def lose(self, root: bytes, path: bytes, video: str) -> None:
+        """Note that a video is no longer at this place; its last place stays known."""
+        with self.ledger.transaction():
+            self._refresh_places(places.lose(self.ledger, (root, path), video))
+
     def vanish(self, root: bytes, seen: Collection[bytes]) -> list[str]:
         """After a whole scan of `root`: forget places that are not in `seen` (relative paths, raw bytes).
 
