@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
-from tests.datasets.worlds import films
 
 from internvideo.app.training_verbs import TRAINING_VERBS
 from internvideo.errors import UsageError
@@ -19,6 +18,7 @@ from internvideo.models.hub import from_pretrained
 from internvideo.models.low_rank import load_differences, merge
 from internvideo.models.weights import read_weights
 from internvideo.training.checkpoint import LATEST, RunChanged, weights_of
+from tests.datasets.worlds import films
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "pretrain"
 TIMES = {"clips_per_s", "input_wait", "seconds_left", "mfu", "memory_bytes"}  # of the machine, not of the run

@@ -8,12 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from store_world import ALL, OPERATORS, SHARDS, SHOTS, bytes_under, final, video_id
 
 from internvideo.errors import DamagedDataset, StoreError
 from internvideo.store import Dataset, durable, lock
 from internvideo.store.faults import DiskFull, ReadOnlyDataset, shown, told
 from internvideo.store.ledger import LEDGER
+from tests.store.store_world import ALL, OPERATORS, SHARDS, SHOTS, bytes_under, final, video_id
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_world import SCORES, SHARDS, SHOTS, WORDS, file_record, scores, shots, video_id, words
-from test_store_laws import run
 
 from internvideo.records import Clip, Licence
 from internvideo.store import CLIP_KEY, VIDEO_KEY, Dataset, OperatorSpec, Result, joined
+from tests.store.store_world import SCORES, SHARDS, SHOTS, WORDS, file_record, scores, shots, video_id, words
+from tests.store.test_store_laws import run
 
 PROBE = OperatorSpec("probe", 1, "video", {}, pa.schema([*VIDEO_KEY, ("width", pa.int32()), ("codec", pa.string())]))
 WINDOWS = OperatorSpec("windows-4s", 1, "clip", {}, pa.schema([*CLIP_KEY, ("frames", pa.int32())]), segmenter=True)

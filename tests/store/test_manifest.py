@@ -105,8 +105,8 @@ def test_a_dataset_is_made_in_a_new_or_empty_folder_only(tmp_path):
 def test_the_rollback_journal_works_the_same(tmp_path):
     import random
 
-    from store_world import bytes_under
-    from test_store_laws import run
+    from tests.store.store_world import bytes_under
+    from tests.store.test_store_laws import run
 
     Dataset.create(tmp_path / "rollback", shards=3, journal="rollback")
     run(tmp_path / "rollback", random.Random(0))

@@ -4,8 +4,6 @@ import os
 import shutil
 
 import pytest
-from tests.curation.toys import Brightness, Halves, grey_film
-from tests.e2e.conftest import value_files
 
 from internvideo.curation.facts import Decoding, Probe
 from internvideo.curation.run import Run
@@ -13,6 +11,8 @@ from internvideo.curation.scan import in_share, scan, whole_roots
 from internvideo.errors import DatasetBusy
 from internvideo.store.dataset import Dataset
 from internvideo.store.merge import take_over
+from tests.curation.toys import Brightness, Halves, grey_film
+from tests.e2e.conftest import value_files
 
 OPERATORS = (Probe(), Decoding(), Halves(), Brightness())
 

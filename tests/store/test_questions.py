@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from store_world import ALL, SHOTS, WORDS, Crash, bytes_under, file_record, final, shots, steps, video_id
-from test_store_laws import VIDEOS, run
 
 from internvideo.errors import StoreError
 from internvideo.records import Clip
 from internvideo.store import CLIP_KEY, Dataset, OperatorSpec, Result
+from tests.store.store_world import ALL, SHOTS, WORDS, Crash, bytes_under, file_record, final, shots, steps, video_id
+from tests.store.test_store_laws import VIDEOS, run
 
 TIMED = OperatorSpec(
     "timed", 1, "clip", {}, pa.schema([*CLIP_KEY, ("start_seconds", pa.float64()), ("end_seconds", pa.float64())]), True

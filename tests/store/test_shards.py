@@ -6,11 +6,11 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_world import SCORES, scores, video_id
 
 from internvideo.errors import DamagedDataset
 from internvideo.store import CLIP_KEY, shards
 from internvideo.store.shards import WrongSchema
+from tests.store.store_world import SCORES, scores, video_id
 
 PLAIN = SCORES.plain_schema
 

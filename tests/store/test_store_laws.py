@@ -9,7 +9,9 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_world import (
+
+from internvideo.store import WHOLE, Dataset
+from tests.store.store_world import (
     ALL,
     GROUPS,
     OPERATORS,
@@ -25,8 +27,6 @@ from store_world import (
     steps,
     video_id,
 )
-
-from internvideo.store import WHOLE, Dataset
 
 VIDEOS = 9
 

@@ -6,10 +6,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from store_world import ALL, SCORES, SHOTS
 
 from internvideo.errors import DamagedDataset
 from internvideo.store import CLIP_KEY, VIDEO_KEY, OperatorSpec, shard_of, values
+from tests.store.store_world import ALL, SCORES, SHOTS
 
 
 def spec(**changes) -> OperatorSpec:

@@ -9,7 +9,10 @@ import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from store_world import (
+
+from internvideo.store import Dataset, shards
+from internvideo.store.ledger import LEDGER
+from tests.store.store_world import (
     ALL,
     GROUPS,
     OPERATORS,
@@ -23,10 +26,7 @@ from store_world import (
     shots,
     video_id,
 )
-from test_store_laws import VIDEOS, run
-
-from internvideo.store import Dataset, shards
-from internvideo.store.ledger import LEDGER
+from tests.store.test_store_laws import VIDEOS, run
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,11 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from store_world import (
+
+from internvideo.errors import DatasetBusy, StoreError, UnreadableVideo
+from internvideo.records import Clip, Licence
+from internvideo.store import WHOLE, Dataset, Failure, OperatorSpec, Result
+from tests.store.store_world import (
     ALL,
     GROUPS,
     OPERATORS,
@@ -29,10 +33,6 @@ from store_world import (
     video_id,
     words,
 )
-
-from internvideo.errors import DatasetBusy, StoreError, UnreadableVideo
-from internvideo.records import Clip, Licence
-from internvideo.store import WHOLE, Dataset, Failure, OperatorSpec, Result
 
 
 @pytest.fixture
@@ -309,7 +309,7 @@ SCRIPT = """
 import os, random, sys, time
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-import test_store_laws
+from tests.store import test_store_laws
 folder = Path(sys.argv[1])
 order = random.Random(int(sys.argv[2]))
 print("ready", flush=True)
@@ -322,7 +322,7 @@ while True:
 
 
 def script() -> str:
-    return SCRIPT.format(tests=str(Path(__file__).parent))
+    return SCRIPT.format(tests=str(Path(__file__).parents[2]))
 
 
 def test_a_second_writer_is_refused_by_name_and_the_next_one_is_welcome(dataset, tmp_path):
@@ -360,7 +360,7 @@ def test_two_writers_in_one_process_are_one_too_many(dataset):
 @pytest.mark.parametrize("kills", [5, pytest.param(100, marks=pytest.mark.slow)])
 def test_killed_writers_lose_nothing_and_the_last_run_has_the_bytes_of_a_straight_one(tmp_path, kills):
     """Real kills. The seeds are fixed, the instants are not: whatever they are, the law holds."""
-    import test_store_laws
+    from tests.store import test_store_laws
 
     test_store_laws.run(tmp_path / "straight", random.Random(0), videos=40, batch=3)
     order = random.Random(7)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from tests.training.small import DRAWING, KINDS, batch_of, learned, steps_of
 
 ROOT = Path(__file__).parents[2]

@@ -2,9 +2,9 @@
 
 import pytest
 import torch
-from tests.training.small import KINDS, batch_of, learned, learner_of
 
 from internvideo.training.learner import Learner, compile_blocks, learn_from, recompute_blocks, split
+from tests.training.small import KINDS, batch_of, learned, learner_of
 
 
 def assert_same(found, expected):

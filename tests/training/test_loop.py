@@ -11,7 +11,6 @@ from pathlib import Path
 
 import pytest
 import torch
-from tests.training.small import batch_of, learner_of, steps_of
 from torch import nn
 
 from internvideo.errors import InternVideoError
@@ -20,6 +19,7 @@ from internvideo.training.learner import Learner
 from internvideo.training.loop import train
 from internvideo.training.objectives import Classify
 from internvideo.training.optim import Group, adamw, trainable, viclip_groups
+from tests.training.small import batch_of, learner_of, steps_of
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
-from tests.training.small import batch_of, learner_of
 
 from internvideo.errors import UsageError
 from internvideo.models.viclip import ViCLIP
@@ -15,6 +14,7 @@ from internvideo.ops import masks
 from internvideo.ops.losses import caption_loss, contrastive_loss, denormalise, pixel_targets, shared_targets
 from internvideo.training.learner import Learner
 from internvideo.training.objectives import Classify, Contrastive, MaskedPixels
+from tests.training.small import batch_of, learner_of
 
 RNG = np.random.default_rng
 

@@ -6,10 +6,10 @@ from fractions import Fraction
 import av
 import numpy as np
 import pytest
-from reader_films import Film, make, picture, x264
 
 from internvideo.errors import NoFrames
 from internvideo.video.probe import probe
+from tests.video.reader_films import Film, make, picture, x264
 
 
 def test_facts_are_what_was_written(tmp_path):

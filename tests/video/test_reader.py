@@ -8,13 +8,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
-from reader_films import HEIGHT, WIDTH, Film, make, number_of, picture, x264
 
 from internvideo.errors import UsageError
 from internvideo.video import passes, sampling
 from internvideo.video.colour import orientation, quarter_turns, to_rgb
 from internvideo.video.index import Index
 from internvideo.video.reader import open_video
+from tests.video.reader_films import HEIGHT, WIDTH, Film, make, number_of, picture, x264
 
 QUIET = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -9,7 +9,6 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from reader_films import HEIGHT, WIDTH, Film, make, picture, x264
 
 from internvideo.errors import (
     InternVideoError,
@@ -24,6 +23,7 @@ from internvideo.errors import (
 from internvideo.video.limits import DEFAULT_LIMITS, Limits
 from internvideo.video.probe import probe
 from internvideo.video.reader import open_video
+from tests.video.reader_films import HEIGHT, WIDTH, Film, make, picture, x264
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from reader_films import Film, decode_all, digest, make, number_of, x264
 
 from internvideo.video import locate, passes
 from internvideo.video.reader import open_video
+from tests.video.reader_films import Film, decode_all, digest, make, number_of, x264
 
 X265 = {"preset": "ultrafast"}
 FILMS = [
