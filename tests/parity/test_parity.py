@@ -3,6 +3,8 @@
 from tests.parity import (
     kinds_internvideo_mm,
     kinds_navigation,
+    kinds_open_set,
+    kinds_ranking,
     kinds_temporal,
     kinds_uniformerv2,
     kinds_viclip,
@@ -15,13 +17,12 @@ FAMILIES = {
     "multimodal": kinds_internvideo_mm.MULTIMODAL_KINDS,
     "navigation": kinds_navigation.KINDS,
     "temporal_localization": kinds_temporal.KINDS,
+    "open_set": kinds_open_set.KINDS,
+    "retrieval": kinds_ranking.KINDS,
     "uniformerv2": kinds_uniformerv2.KINDS,
     "viclip": kinds_viclip.KINDS,
     "videomae": kinds_videomae.KINDS,
 }
-
-# Families whose networks or metrics come in later steps. Empty in the end.
-LATER_FAMILIES = ["retrieval", "open_set"]
 
 
 def test_case(parity_case, record_property):

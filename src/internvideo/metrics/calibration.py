@@ -5,6 +5,8 @@ order of the classes and moves all probabilities towards 1/K (above 1) or toward
 2017, "On Calibration of Modern Neural Networks". numpy only. Log-probabilities are logits too.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 
 COLDEST, HOTTEST = 1e-3, 1e3  # temperatures that are looked at
@@ -29,19 +31,35 @@ def negative_log_likelihood(logits: np.ndarray, labels: np.ndarray, temperature:
     return float(-np.take_along_axis(log_softmax(logits, temperature), labels[:, None], axis=1).mean())
 
 
+@dataclass(frozen=True)
+class Reliability:
+    """Per bin of confidence: rows, mean confidence and accuracy, (bins,), 0 in empty ones; and the mean gap."""
+
+    counts: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+    error: float  # expected calibration error, in [0, 1]
+
+
+def reliability(confidence: np.ndarray, right: np.ndarray, bins: int = 15) -> Reliability:
+    """Rows in equal intervals (low, high] of confidence: (N,) in [0, 1], (N,) bool."""
+    if bins < 1:
+        raise ValueError(f"at least one bin is needed, got {bins}")
+    places = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    counts = np.bincount(places, minlength=bins)
+    sums = [np.bincount(places, weights=values, minlength=bins) for values in (confidence, right)]
+    means = [total / np.maximum(counts, 1) for total in sums]
+    return Reliability(counts, means[0], means[1], float(np.abs(sums[1] - sums[0]).sum() / len(confidence)))
+
+
 def expected_calibration_error(probabilities: np.ndarray, labels: np.ndarray, bins: int = 15) -> float:
     """Mean distance between confidence and accuracy, in [0, 1]: (N, K), (N,) integers.
 
     Confidence is the largest probability, accuracy the share of rows where it is the right class (of equal ones the
-    first counts). Rows are put into `bins` equal intervals (low, high] of confidence; a bin counts by its rows.
+    first counts). Bins as in `reliability`; a bin counts by its rows.
     """
     _check(probabilities, labels)
-    if bins < 1:
-        raise ValueError(f"at least one bin is needed, got {bins}")
-    confidence, right = probabilities.max(axis=1), probabilities.argmax(axis=1) == labels
-    places = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
-    gaps = np.bincount(places, weights=right - confidence, minlength=bins)
-    return float(np.abs(gaps).sum() / len(labels))
+    return reliability(probabilities.max(axis=1), probabilities.argmax(axis=1) == labels, bins).error
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:

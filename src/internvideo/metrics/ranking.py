@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 
-Ties = Literal["against", "reversed-argsort"]
+Ties = Literal["against", "for", "reversed-argsort"]
 TieRule = Literal["against", "for", "middle", "every"]
 
 
@@ -30,13 +30,13 @@ def ranks_of(similarity: np.ndarray, own: np.ndarray | None = None, ties: TieRul
     return np.asarray(before + (equal - 1) * (1.0 if ties == "against" else 0.5))
 
 
-def rank_summary(ranks: np.ndarray) -> dict[str, float]:
-    """R@1, R@5, R@10 in percent; median and mean rank from 1.
+def rank_summary(ranks: np.ndarray, ks: Sequence[int] = (1, 5, 10)) -> dict[str, float]:
+    """R@k in percent; median and mean rank from 1.
 
     >>> rank_summary(np.array([0.0, 1.0]))
     {'R@1': 50.0, 'R@5': 100.0, 'R@10': 100.0, 'MedR': 1.5, 'MeanR': 1.5}
     """
-    recalls = {f"R@{k}": recall_at(ranks, k) for k in (1, 5, 10)}
+    recalls = {f"R@{k}": recall_at(ranks, k) for k in ks}
     return {**recalls, "MedR": float(np.median(ranks)) + 1, "MeanR": float(ranks.mean()) + 1}
 
 
@@ -55,8 +55,8 @@ def best_of_groups(similarity: np.ndarray, group: np.ndarray, groups: int) -> np
 def best_ranks(similarity: np.ndarray, own: Sequence[Sequence[int]], ties: Ties = "against") -> np.ndarray:
     """How many other items come before the best own item of each query: (Q, N) -> (Q,) int64.
 
-    ties: "against" counts an equal item as before, so that a constant matrix finds nothing. "reversed-argsort" is what
-    the published evaluations do: numpy's order of an ascending sort, read backwards.
+    ties: "against" counts an equal item as before, so that a constant matrix finds nothing, "for" as behind.
+    "reversed-argsort" is what the published evaluations do: numpy's order of an ascending sort, read backwards.
     """
     if len(own) != len(similarity):
         raise ValueError(f"{len(similarity)} queries but own items of {len(own)}")
@@ -66,10 +66,11 @@ def best_ranks(similarity: np.ndarray, own: Sequence[Sequence[int]], ties: Ties 
         mine[list(items)] = True
         if not mine.any():
             raise ValueError(f"query {query} has no own item")
-        if ties == "against":
-            ranks[query] = (scores[~mine] >= scores[mine].max()).sum()
-        else:
+        if ties == "reversed-argsort":
             ranks[query] = np.argmax(mine[np.argsort(scores)[::-1]])
+        else:
+            best = scores[mine].max()
+            ranks[query] = np.count_nonzero(scores[~mine] > best if ties == "for" else scores[~mine] >= best)
     return ranks
 
 
