@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,13 @@ from internvideo.errors import UsageError
 from internvideo.jobs import train as job
 from internvideo.jobs.curves import draw_curves
 from internvideo.jobs.train import estimate, recipe_of, run_train
+from internvideo.jobs.train_score import recalls
 from internvideo.models import MODELS, load_model
 from internvideo.models.hub import from_pretrained
 from internvideo.models.low_rank import load_differences, merge
 from internvideo.models.weights import read_weights
 from internvideo.training.checkpoint import LATEST, RunChanged, weights_of
+from internvideo.training.objectives import MaskedPixels
 from tests.datasets.worlds import films
 
 CONFIGS = Path(__file__).parents[2] / "configs" / "pretrain"
@@ -152,6 +155,50 @@ def test_a_classifier_gets_a_head_for_its_classes_and_is_scored_on_the_held_out_
     assert 0 <= found.last["eval/accuracy"] == found.last["eval/score"] <= 1
     with pytest.raises(UsageError, match="class 2, the objective only 2"):
         run_train(file, tmp_path / "few", overrides=["objective.classes=2"])
+
+
+def test_clips_and_captions_are_held_out_to_find_each_other(recipe, world, tmp_path):
+    held = f'held_out=CorpusRecipe(name="h", reader="table", list={str(world / "films.jsonl")!r})'
+    found = run_train(recipe(f"{CONTRASTIVE}, {held}"), tmp_path / "run", overrides=["steps=1", "parts=2"])
+    last = found.last
+    assert last["eval/score"] == (last["eval/t2v_R@1"] + last["eval/v2t_R@1"]) / 2
+    assert 0 <= last["eval/t2v_R@1"] <= last["eval/t2v_R@5"] <= last["eval/t2v_R@10"] == 100  # of eight
+
+
+def test_recall_counts_every_clip_of_the_same_words():
+    video = torch.nn.functional.normalize(torch.tensor([[1.0, 0.0], [0.9, 0.1], [0.0, 1.0]]), dim=-1)
+    ids = torch.tensor([[1, 2], [1, 2], [1, 3]])
+    assert recalls(video, video[[1, 0, 2]], ids) == dict.fromkeys(
+        [f"{way}_R@{k}" for way in ("t2v", "v2t") for k in (1, 5, 10)], 100.0
+    )
+    found = recalls(video, video[[2, 2, 0]], ids)
+    assert found["t2v_R@1"] == found["v2t_R@1"] == 0.0
+
+
+def test_half_precision_scales_its_loss_and_goes_on_with_the_scale(recipe, tmp_path, monkeypatch):
+    file = recipe('precision="fp16"')
+    run_train(file, tmp_path / "straight", overrides=["steps=3"])
+    run_until(monkeypatch, 2, file, tmp_path / "broken", overrides=["steps=3"])
+    run_train(file, tmp_path / "broken", overrides=["steps=3"])
+    assert log_of(tmp_path / "straight") == log_of(tmp_path / "broken")
+    assert {line["loss_scale"] for line in log_of(tmp_path / "straight")} <= {2.0**power for power in range(17)}
+    run_train(file, tmp_path / "single", overrides=["steps=3", "precision=fp32"])
+    half, single = (log_of(tmp_path / name)[0] for name in ("straight", "single"))
+    assert half["loss"] == pytest.approx(single["loss"], rel=1e-2)
+    assert half["norm"] == pytest.approx(single["norm"], rel=3e-2)
+
+
+def test_steps_that_are_not_finite_name_the_files(recipe, world, tmp_path, monkeypatch, capsys):
+    look = MaskedPixels.look
+
+    def poisoned(self, model, batch, rng):
+        batch["video"][-1] = torch.nan
+        return look(self, model, batch, rng)
+
+    monkeypatch.setattr(MaskedPixels, "look", poisoned)
+    found = run_train(recipe(), tmp_path / "run", overrides=["steps=1"])
+    assert found.skipped == (0,)
+    assert re.search(r"pixels that are not finite in samples `.*\d\.mp4`$", capsys.readouterr().err, re.M)
 
 
 def test_low_rank_differences_are_learned_resumed_merged_and_kept_in_a_file(recipe, tmp_path, monkeypatch):

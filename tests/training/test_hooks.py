@@ -1,12 +1,17 @@
 """What watches a run."""
 
 import json
+import math
+import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from internvideo.errors import MissingExtra
+from internvideo.training import trackers as tracking
 from internvideo.training.checkpoint import LATEST, Checkpoints, State
-from internvideo.training.hooks import Average, Evaluate, Log, Meter, Progress, Save, measured_peak, memory
+from internvideo.training.hooks import Average, Evaluate, Log, LossScale, Meter, Progress, Save, measured_peak, memory
 from internvideo.training.loop import Moment
 from internvideo.training.optim import Group, adamw
 
@@ -85,7 +90,7 @@ def test_the_meter_measures_after_warming_up():
     assert last["input_wait"] == pytest.approx(0.2)
     assert last["mfu"] == pytest.approx(0.16)
     assert last["seconds_left"] == pytest.approx(4 * 0.5)
-    assert last["memory_bytes"] == memory()
+    assert 0 < last["memory_bytes"] <= memory()
 
 
 def test_the_log_is_one_json_line_per_step_and_holds_no_nan(tmp_path):
@@ -111,3 +116,59 @@ def test_progress_says_speed_share_wait_and_memory():
 
 def test_the_measured_peak_is_a_speed():
     assert 1e8 < measured_peak(torch.device("cpu"), size=128) < 1e15
+
+
+def test_the_scale_of_the_loss_halves_where_a_gradient_overflows_and_grows_again():
+    learner = SimpleNamespace(loss_scale=1.0)
+    counted = []
+    scale = LossScale(learner, lambda step, batch, logs: bool(counted.append(step)) or True, patience=3)
+    assert learner.loss_scale == 65536
+    overflow, fine = {"loss": 1.0, "norm": math.inf}, {"loss": 1.0, "norm": 1.0}
+    assert not scale(0, {}, overflow)
+    assert not scale(1, {}, overflow)
+    assert learner.loss_scale == 16384
+    assert counted == []
+    assert all(scale(step, {}, fine) for step in (2, 3, 4, 5))
+    assert (learner.loss_scale, scale.good, counted) == (32768, 1, [2, 3, 4, 5])
+    other = LossScale(SimpleNamespace(loss_scale=1.0), lambda *_: True)
+    other.restore(scale.facts())
+    assert other.facts() == scale.facts()
+    learner.loss_scale = 1.0
+    scale(6, {}, overflow)
+    assert counted[-1] == 6  # nothing left to halve: a matter for the guard
+    scale(7, {}, {"loss": math.nan, "norm": math.nan})
+    assert counted[-1] == 7
+
+
+def test_tensorboard_shows_the_numbers_of_the_log_and_hides_those_of_a_killed_run(tmp_path):
+    accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    for start, steps in ((0, (1, 2, 3, 4)), (2, (3, 4, 5))):
+        (hook,) = tracking.trackers(("tensorboard",), tmp_path, start=start, every=2, recipe={})
+        for step in steps:
+            hook(moment(step, steps=5, rate=10.0 * step + start, bad=math.nan))
+    events = accumulator.EventAccumulator(str(tmp_path / "tensorboard"))
+    events.Reload()
+    assert events.Tags()["scalars"] == ["loss", "norm", "rate"]
+    assert [(event.step, event.value) for event in events.Scalars("rate")] == [(2, 20.0), (4, 42.0), (5, 52.0)]
+
+
+def test_weights_and_biases_gets_the_same_numbers_in_the_same_run_after_a_resume(tmp_path, monkeypatch):
+    calls = []
+    run = SimpleNamespace(log=lambda numbers, step: calls.append((step, numbers)), finish=lambda: calls.append("end"))
+    fake = SimpleNamespace(init=lambda **given: calls.append(given) or run)
+    monkeypatch.setitem(sys.modules, "wandb", fake)
+    for _ in range(2):
+        (hook,) = tracking.trackers(("wandb",), tmp_path / "run", start=0, every=1, recipe={"batch": 4})
+    hook(moment(9, steps=10))
+    hook(moment(10, steps=10, **{"eval/loss": 0.5}))
+    assert calls[0] == calls[1]
+    assert calls[0]["config"] == {"batch": 4} and calls[0]["resume"] == "allow"
+    assert calls[2] == (9, {"loss": 1.25, "norm": 2.0})
+    assert calls[3:] == [(10, {"loss": 1.25, "norm": 2.0, "eval/loss": 0.5}), "end"]
+
+
+def test_a_log_whose_package_is_missing_names_the_extra(tmp_path, monkeypatch):
+    for name, extra in (("tensorboard", "train"), ("wandb", "wandb")):
+        monkeypatch.setitem(sys.modules, name, None)
+        with pytest.raises(MissingExtra, match=rf"internvideo\[{extra}\]"):
+            tracking.trackers((name,), tmp_path, start=0, every=1, recipe={})

@@ -8,7 +8,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from internvideo.store.faults import told
 
-PANEL = ("loss", "accuracy", "contrastive", "caption", "scale", "norm", "rate", "clips_per_s", "input_wait", "mfu")
+PANEL = (  # in this order
+    *("loss", "accuracy", "t2v_R@1", "v2t_R@1", "contrastive", "caption", "scale"),
+    *("norm", "rate", "clips_per_s", "input_wait", "mfu"),
+)
 WIDTH, HEIGHT, MARGIN, PER_ROW = 440, 250, 56, 3  # pixels of a panel; panels side by side
 FINE = 2  # drawn this much larger, then reduced: smooth lines
 INK, GREY, GRID, PAPER = "#16191d", "#71777f", "#e4e7ea", "#ffffff"

@@ -5,6 +5,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +13,15 @@ import torch
 from torch import nn
 
 from internvideo import distributed
-from internvideo.config import dump, load_recipe, override
-from internvideo.datasets.loader import Broken, Corpus, Loader, in_order
+from internvideo.config import dump, load_recipe, override, plain
+from internvideo.datasets.loader import Broken, Corpus, Loader
 from internvideo.errors import UsageError, pick
 from internvideo.jobs.curves import draw_curves
 from internvideo.jobs.prepare import card_of
 from internvideo.jobs.talk import CountTalk, note
 from internvideo.jobs.train_cost import TRIED_CLIPS, TrainCost, step_cost, train_cost, tried_speed
-from internvideo.jobs.train_data import clip_recipe, count_corpus, pinned, read_corpus, tell_coverage
+from internvideo.jobs.train_data import clip_recipe, count_corpus, names_of, pinned, read_corpus, tell_coverage
+from internvideo.jobs.train_score import held_out_scores
 from internvideo.jobs.train_start import begin, config_of, merged_with_start
 from internvideo.models import MODELS, with_card
 from internvideo.models.cross_model import CrossModel
@@ -32,12 +34,13 @@ from internvideo.models.viclip import ViCLIP
 from internvideo.models.videomae import VideoMAE, VideoMAEClassifier
 from internvideo.store import durable
 from internvideo.training.checkpoint import LATEST, Checkpoints, State, weights_of
-from internvideo.training.hooks import Average, Evaluate, Log, Meter, NaNGuard, Progress, Save, measured_peak
+from internvideo.training.hooks import Average, Evaluate, Log, LossScale, Meter, NaNGuard, Progress, Save, measured_peak
 from internvideo.training.learner import Learner, compile_blocks, recompute_blocks
-from internvideo.training.loop import Hook, OutOfMemory, train
+from internvideo.training.loop import Guard, Hook, OutOfMemory, train
 from internvideo.training.objectives import Classify, Contrastive, ContrastiveCaption, Coordinate, MaskedPixels
 from internvideo.training.optim import adamw
 from internvideo.training.recipe import TrainRecipe
+from internvideo.training.trackers import trackers
 
 LOG, RECIPE, CURVES, MODEL, CHECKPOINTS = "log.jsonl", "recipe.json", "curves.png", "model", "checkpoints"
 DIFFERENCES = "differences.safetensors"  # of low-rank fine-tuning
@@ -67,7 +70,11 @@ class Trained:
 
     def as_text(self) -> str:
         """A few lines for people."""
-        numbers = {name: self.last[name] for name in ("loss", "eval/loss", "eval/accuracy") if name in self.last}
+        numbers = {
+            name: self.last[name]
+            for name in ("loss", "eval/loss", "eval/accuracy", "eval/t2v_R@1")
+            if name in self.last
+        }
         lines = [f"{self.steps:,} steps: " + ", ".join(f"{name} {value:.4g}" for name, value in numbers.items())]
         lines += [f"{self.out}: {MODEL}, {CHECKPOINTS}, {LOG}, {CURVES}"]
         lines += [f"{len(self.skipped)} steps left out"] if self.skipped else []
@@ -163,7 +170,10 @@ class _Run:
         self.average = Average(self.model, recipe.average) if recipe.average is not None else None
         self.state = State(self.model, self.optimizer, self.average.values if self.average else {}, seed=recipe.seed)
         self.checkpoints = Checkpoints(out / CHECKPOINTS, pinned(recipe, corpora))
-        self.guard = NaNGuard(note)
+        self.nan_guard = NaNGuard(note, name=partial(names_of, corpora))
+        self.guard: Guard = self.nan_guard
+        if recipe.precision == "fp16":
+            self.guard = self.state.scaling = LossScale(learner, self.nan_guard)
 
     def go(self, changed: bool) -> Trained | None:
         recipe = self.recipe
@@ -217,34 +227,16 @@ class _Run:
         if self.held_out:
             hooks.append(Evaluate(self.model, self._evaluate, recipe.evaluate_every, self.average))
         hooks.append(Log(self.out / LOG, start, recipe.log_every))
+        hooks += trackers(recipe.logs, self.out, start=start, every=recipe.log_every, recipe=plain(recipe))
         score = "eval/score" if self.held_out else None
         hooks.append(Save(self.checkpoints, self.state, recipe.save_every, score))
         return [*hooks, Progress(talk)]
 
     def _evaluate(self, _: nn.Module) -> dict[str, float]:
-        """Means over the held-out list of what the objective says of its batches; score: higher is better.
-
-        Each process takes its stretch of each batch, so that as many samples are compared as on one; what does not
-        divide by the number of processes at the end of the list is left out.
-        """
         assert self.held_out is not None
-        broken: list[Broken] = []
-        sums: dict[str, float] = {}
-        clips, world = 0, distributed.world()
-        size = self.recipe.batch // self.recipe.parts
-        for number, batch in enumerate(in_order(self.held_out.samples, self.seen, broken, batch=size)):
-            count = len(batch["video"]) // world
-            rows = slice(distributed.rank() * count, (distributed.rank() + 1) * count)
-            own = {k: v[rows].to(self.device) if isinstance(v, torch.Tensor) else v for k, v in batch.items()}
-            if count:
-                loss, logs = self.module(own, (self.recipe.seed, number))
-                clips += count
-                for name, value in {"loss": loss, **logs}.items():
-                    sums[name] = sums.get(name, 0.0) + count * float(distributed.mean(value))
-        for each in broken if distributed.is_main() else []:
-            note(f"not evaluated: {each.message}")
-        means = {name: value / clips for name, value in sums.items()}
-        return {**means, "score": means.get("accuracy", -means["loss"])} if means else {}
+        size, seed = self.recipe.batch // self.recipe.parts, self.recipe.seed
+        return held_out_scores(self.module, self.held_out, self.seen, batch=size, device=self.device, seed=seed,
+                               tell=note)  # fmt: skip
 
     @contextmanager
     def _memory_explained(self, steps: int) -> Iterator[None]:
@@ -271,7 +263,7 @@ class _Run:
             note(f"not used ({each.count} x): {each.message}")
         distributed.barrier()
         last = lines[-1] if lines else {}
-        return Trained(str(self.out), steps, start, last, tuple(self.guard.skipped), broken)
+        return Trained(str(self.out), steps, start, last, tuple(self.nan_guard.skipped), broken)
 
     def _save_network(self, steps: int) -> None:
         """The network by itself, as `load_model` reads it: differences merged in, and with the start if so asked."""

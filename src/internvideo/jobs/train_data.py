@@ -2,7 +2,7 @@
 
 import inspect
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -18,10 +18,14 @@ from internvideo.datasets.table import read_table
 from internvideo.errors import UsageError, nearest, pick
 from internvideo.jobs.talk import note
 from internvideo.records import Preprocess
+from internvideo.store.faults import shown
 from internvideo.training.recipe import CorpusRecipe, TrainRecipe
 
 # Nothing of the result depends on these (lists are compared by what is in them).
-FREE = ("workers", "log_every", "save_every", "parallel", "compile", "recompute", "list", "root")
+FREE = (
+    *("workers", "log_every", "logs", "save_every", "processes", "parallel", "compile", "recompute"),
+    *("list", "root", "published"),
+)
 
 
 def read_moving_shapes(
@@ -75,11 +79,20 @@ def _check_options(reader: Callable[..., Samples], recipe: CorpusRecipe) -> None
 
 
 def count_corpus(recipe: CorpusRecipe) -> int:
-    """How many samples it has; nothing is rendered for that."""
+    """How many samples it has; nothing is rendered for that, and a list that is not here has what was published."""
     if recipe.reader == "moving_shapes":
         _check_options(read_moving_shapes, recipe)
         return int(recipe.options.get("clips", inspect.signature(read_moving_shapes).parameters["clips"].default))
+    if recipe.published is not None and not Path(recipe.list).exists():
+        return recipe.published
     return len(read_corpus(recipe).samples)
+
+
+def names_of(corpora: Sequence[Corpus], uids: Sequence[int]) -> list[str]:
+    """The files of samples; such a question is rare, so the lists are gone through."""
+    wanted = set(uids)
+    found = {each.uid: each.path for corpus in corpora for each in corpus.samples if each.uid in wanted}
+    return [f"`{shown(found[uid])}`" if uid in found else str(uid) for uid in uids]
 
 
 def tell_coverage(corpus: Corpus) -> None:

@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -29,6 +30,13 @@ class RunChanged(UsageError):
     """A run was asked to go on with other data or another recipe."""
 
 
+class Scaling(Protocol):
+    """Numbers beside the tensors (`hooks.LossScale`)."""
+
+    def facts(self) -> dict[str, str]: ...
+    def restore(self, facts: Mapping[str, str]) -> None: ...
+
+
 @dataclass
 class State:
     """All that training changes. The model is the bare one; its average is by name, if one is kept."""
@@ -38,6 +46,7 @@ class State:
     average: dict[str, Tensor] = field(default_factory=dict)
     step: int = 0
     seed: int = 0
+    scaling: Scaling | None = None  # of fp16
 
     def tensors(self) -> Weights:
         """Everything by name. All processes must ask."""
@@ -91,6 +100,7 @@ class Checkpoints:
         if distributed.is_main():
             durable.make_folder(self.folder)
             facts = {"step": str(state.step), "seed": str(state.seed), "pinned": json.dumps(dict(self.pinned))}
+            facts |= state.scaling.facts() if state.scaling is not None else {}
             facts |= {} if score is None else {"score": repr(score)}
             latest, best = self.folder / LATEST, self.folder / BEST
             write_weights(_beside(latest), tensors, facts)
@@ -118,6 +128,8 @@ class Checkpoints:
             raise InternVideoError(f"`{shown(path)}` is no checkpoint of a run", "choose another folder")
         state.restore(read_weights(path))
         state.step, state.seed = int(facts["step"]), int(facts["seed"])
+        if state.scaling is not None and "loss_scale" in facts:
+            state.scaling.restore(facts)
         return True
 
 

@@ -7,7 +7,7 @@ ones added to its logs. All are called on every process; only the main one write
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,23 @@ from internvideo import distributed
 from internvideo.errors import InternVideoError
 from internvideo.store.durable import write_atomic
 from internvideo.training.checkpoint import Checkpoints, State
-from internvideo.training.loop import Moment
+from internvideo.training.learner import Learner
+from internvideo.training.loop import Guard, Moment
+
+SHOWN = 20  # names in one message
 
 
 class NaNGuard:
     """Leaves out a step whose loss or gradient is not finite, counts it and names the samples.
 
-    Raises InternVideoError after `most` such steps in a row: the run has diverged.
+    Raises InternVideoError after `most` such steps in a row: the run has diverged. name: what people call samples with
+    these uids (their files); without it they are called by their uids.
     """
 
-    def __init__(self, tell: Callable[[str], None], most: int = 10) -> None:
-        self._tell, self._most, self._row = tell, most, 0
+    def __init__(
+        self, tell: Callable[[str], None], most: int = 10, name: Callable[[Sequence[int]], Sequence[str]] | None = None
+    ) -> None:
+        self._tell, self._most, self._row, self._name = tell, most, 0, name
         self.skipped: list[int] = []
 
     def __call__(self, step: int, batch: Mapping[str, Any], logs: Mapping[str, float]) -> bool:
@@ -38,7 +44,8 @@ class NaNGuard:
         uids, bad = _suspects(batch)
         self.skipped.append(step)
         self._row += 1
-        who = f"samples {', '.join(map(str, uids[:20]))}" + (f" and {len(uids) - 20} more" if len(uids) > 20 else "")
+        names = self._name(uids[:SHOWN]) if self._name is not None else [str(uid) for uid in uids[:SHOWN]]
+        who = f"samples {', '.join(names)}" + (f" and {len(uids) - SHOWN} more" if len(uids) > SHOWN else "")
         why = "pixels that are not finite" if bad else "a loss or gradient that is not finite"
         if distributed.is_main():
             self._tell(f"step {step} left out, {len(self.skipped)} so far: {why} in {who}")
@@ -56,6 +63,34 @@ def _suspects(batch: Mapping[str, Any]) -> tuple[list[int], bool]:
     uids = distributed.gather(batch.get("uid", torch.arange(len(video), device=video.device)))
     bad = distributed.gather((~video.isfinite().flatten(1).all(1)).to(torch.uint8)).bool()
     return uids[bad if bool(bad.any()) else slice(None)].tolist(), bool(bad.any())
+
+
+class LossScale:
+    """fp16 (Micikevicius et al. 2018): losses are multiplied so that small gradients do not vanish.
+
+    Halved when a gradient overflows, whose step does not count, doubled after `patience` good ones. Stands before the
+    other guard, and is part of a checkpoint.
+    """
+
+    def __init__(self, learner: Learner, guard: Guard, *, patience: int = 2000) -> None:
+        self._learner, self._guard, self._patience, self.good = learner, guard, patience, 0
+        learner.loss_scale = 2.0**16
+
+    def __call__(self, step: int, batch: dict[str, Any], logs: dict[str, float]) -> bool:
+        logs["loss_scale"] = self._learner.loss_scale
+        if math.isfinite(logs["loss"]) and not math.isfinite(logs["norm"]) and self._learner.loss_scale > 1:
+            self._learner.loss_scale, self.good = self._learner.loss_scale / 2, 0
+            return False
+        self.good += 1
+        if self.good == self._patience:
+            self._learner.loss_scale, self.good = self._learner.loss_scale * 2, 0
+        return self._guard(step, batch, logs)
+
+    def facts(self) -> dict[str, str]:
+        return {"loss_scale": repr(self._learner.loss_scale), "good_steps": str(self.good)}
+
+    def restore(self, facts: Mapping[str, str]) -> None:
+        self._learner.loss_scale, self.good = float(facts["loss_scale"]), int(facts["good_steps"])
 
 
 class Average:

@@ -18,21 +18,24 @@ from torch.utils.checkpoint import checkpoint
 from internvideo import distributed
 from internvideo.training.objectives import Batch, Logs, Look, Objective
 
-Precision = Literal["fp32", "bf16"]
+Precision = Literal["fp32", "bf16", "fp16"]
+TYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}  # of layers
 Seed = Sequence[int]
 
 
 class Learner(nn.Module):
     """A model with its objective. Wrappers for many processes go around this, so they see every forward pass.
 
-    Parts of the model that are frozen entirely stay in evaluation mode (no dropout). precision: "bf16" computes layers
-    in bfloat16 (autocast); weights, their averages and losses stay in float32.
+    Parts of the model that are frozen entirely stay in evaluation mode (no dropout). precision: "bf16" and "fp16"
+    compute layers in that type (autocast); weights, their averages and losses stay in float32. loss_scale: by what
+    losses are multiplied before the backward pass, and gradients divided after it (fp16, see `hooks.LossScale`).
     """
 
     def __init__(self, model: nn.Module, objective: Objective, precision: Precision = "fp32") -> None:
         super().__init__()
         objective.prepare(model)
         self.model, self.objective, self.precision = model, objective, precision
+        self.loss_scale = 1.0
 
     def forward(self, batch: Batch, seed: Seed, pull: "Pull | None" = None, share: Tensor | None = None) -> Any:
         """The loss () of a batch, and numbers to log.
@@ -45,7 +48,7 @@ class Learner(nn.Module):
         rng = np.random.default_rng(seed)
         with (
             torch.random.fork_rng(devices),
-            torch.autocast(video.device.type, torch.bfloat16, self.precision == "bf16"),
+            torch.autocast(video.device.type, TYPES[self.precision], self.precision != "fp32"),
         ):
             torch.manual_seed(int(rng.integers(2**63)))
             look = self.objective.look(self.model, batch, rng)
@@ -80,7 +83,7 @@ def learn_from(module: nn.Module, batch: Batch, seed: Seed, parts: int = 1) -> L
     shares = _shares(learner.objective, cut)
     if parts == 1:
         loss, found = module(batch, seeds[0], None, shares[0])
-        loss.backward()
+        _backward(learner, loss)
         return {"loss": loss.detach(), **found}
     vectors: list[Tensor] = []
     pulls: Sequence[Tensor] = ()
@@ -99,10 +102,18 @@ def learn_from(module: nn.Module, batch: Batch, seed: Seed, parts: int = 1) -> L
         pull = _Pull([pull[rows] for pull in pulls], [v.detach() for v in vectors] if last else [], batch, parts)
         with nullcontext() if last else distributed.unsynced(module):
             loss, mine = module(part, seeds[number], pull, shares[number])
-            loss.backward()
+            _backward(learner, loss, last=last)
         rest.append(mine)
     means = {name: torch.stack([one[name] for one in rest]).mean() for name in rest[0]}
     return {"loss": compared.detach() + means.pop("own"), **means, **logs}
+
+
+def _backward(learner: Learner, loss: Tensor, *, last: bool = True) -> None:
+    (loss * learner.loss_scale if learner.loss_scale != 1 else loss).backward()  # type: ignore[no-untyped-call]
+    if last and learner.loss_scale != 1:
+        for parameter in learner.parameters():
+            if parameter.grad is not None:
+                parameter.grad /= learner.loss_scale
 
 
 def split(batch: Batch, parts: int) -> list[dict[str, Any]]:

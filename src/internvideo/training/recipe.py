@@ -24,6 +24,7 @@ from internvideo.training.optim import (
     videomae_groups,
     videomae_schedule,
 )
+from internvideo.training.trackers import Tracker
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +36,7 @@ class CorpusRecipe:
     list: str  # file or folder
     root: str = ""  # folder that paths of the list are below; "": that of the list
     options: Mapping[str, Any] = field(default_factory=dict)  # what the reader takes beside list and root
+    published: int | None = None  # samples that the list has where it was published: for estimates without it
     share: float | None = None  # relative part of all items; None: its length
     least_words: int = 0  # over 0: captions with fewer words, and samples without any other, are left out
 
@@ -117,21 +119,23 @@ class TrainRecipe:
     cleaning: Literal["none", "viclip"] = "none"  # of captions, before the tokenizer
     repeats: int = 1  # views per sample, decoded once; they count as clips of the batch
     parts: int = 1  # a batch is computed in so many parts: less memory, the same gradients
-    precision: Literal["fp32", "bf16"] = "fp32"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"  # fp16, with a loss that is scaled, where bf16 is not known
     seed: int = 0
     average: float | None = None  # decay per step of the moving average of weights, which is what is saved as model
     clip: float | None = None  # longest gradient
     log_every: int = 1  # steps
+    logs: tuple[Tracker, ...] = ()  # beside log.jsonl: tensorboard, wandb
     save_every: int = 500  # steps
     evaluate_every: int = 500  # steps
     workers: int = 2  # processes that make clips, for each process that trains; 0: it makes them itself
+    processes: int = 1  # that share a batch where it was published; only an estimate looks at it
     parallel: Literal["ddp", "fsdp"] = "ddp"  # fsdp: every process holds only its share of the weights
     compile: bool = False  # blocks, by torch.compile
     recompute: bool = False  # activations of blocks in the backward pass: less memory, a third more work
 
     def __post_init__(self) -> None:
         check_types(self)
-        positive = ("batch", "repeats", "parts", "log_every", "save_every", "evaluate_every")
+        positive = ("batch", "repeats", "parts", "log_every", "save_every", "evaluate_every", "processes")
         for name in positive + tuple(name for name in ("epochs", "steps") if getattr(self, name) is not None):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"`{name}` is {getattr(self, name)}", "give a number over 0")
