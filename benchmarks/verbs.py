@@ -21,9 +21,9 @@ import torch
 
 from curate import OUT, make_films, moving
 from internvideo.jobs.features import Windows, features
-from internvideo.jobs.prepare import choose_frames, clips_of
 from internvideo.models import MODELS, load_model
 from internvideo.models.weights import write_weights
+from internvideo.video.clips import choose_frames, clips_of
 from internvideo.video.reader import open_video
 from internvideo.video.render import write_video
 from pairing import circumstances, write

@@ -7,9 +7,12 @@ if TYPE_CHECKING:
     from internvideo.jobs.classify import classify as classify
     from internvideo.jobs.curate import curate as curate
     from internvideo.jobs.features import features as features
+    from internvideo.jobs.index import index as index
     from internvideo.jobs.prepare import prepare as prepare
     from internvideo.jobs.prepare import tokenize as tokenize
+    from internvideo.jobs.search import search as search
     from internvideo.models import load_model as load_model
+    from internvideo.records import Hit as Hit
     from internvideo.store.dataset import Dataset as Dataset
     from internvideo.video.probe import probe as probe
     from internvideo.video.reader import open_video as open_video
@@ -25,18 +28,24 @@ _PUBLIC = {
     "curate": "internvideo.jobs.curate",
     "classify": "internvideo.jobs.classify",
     "features": "internvideo.jobs.features",
+    "index": "internvideo.jobs.index",
+    "search": "internvideo.jobs.search",
+    "Hit": "internvideo.records",
     "Dataset": "internvideo.store.dataset",
 }
 __all__ = [
     "Dataset",
+    "Hit",
     "__version__",
     "classify",
     "curate",
     "features",
+    "index",
     "load_model",
     "open_video",
     "prepare",
     "probe",
+    "search",
     "tokenize",
 ]
 

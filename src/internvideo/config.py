@@ -148,9 +148,13 @@ def _parse_plain(text: str, wanted: Any) -> Any:
 
 
 def plain(value: Any) -> Any:
-    """A recipe as JSON-like values: dataclasses become mappings that name their class."""
+    """A recipe as JSON-like values: dataclasses become mappings that name their class.
+
+    Fields with metadata `beside` are left out: what they hold changes no value.
+    """
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        fields = {field.name: plain(getattr(value, field.name)) for field in dataclasses.fields(value)}
+        named = [field.name for field in dataclasses.fields(value) if not field.metadata.get("beside")]
+        fields = {name: plain(getattr(value, name)) for name in named}
         return {"class": type(value).__name__, **fields}
     if isinstance(value, tuple | list):
         return [plain(item) for item in value]
@@ -159,6 +163,30 @@ def plain(value: Any) -> Any:
     if isinstance(value, Fraction | Path):
         return str(value)
     return value
+
+
+def restore(value: Any, classes: Mapping[str, type]) -> Any:
+    """The reverse of `plain` for dataclasses, tuples, text and numbers. Raises UsageError for an unknown class."""
+    if isinstance(value, Mapping):
+        fields = {name: restore(item, classes) for name, item in value.items() if name != "class"}
+        try:
+            return classes[value["class"]](**fields) if "class" in value else fields
+        except (KeyError, TypeError, ValueError) as error:
+            raise UsageError(f"`{value.get('class')}` in a recipe is not understood ({error})") from error
+    return tuple(restore(item, classes) for item in value) if isinstance(value, list) else value
+
+
+def classes_of(value: Any) -> dict[str, type]:
+    """Every dataclass in a recipe, by name: for `restore`."""
+    found: dict[str, type] = {}
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        found[type(value).__name__] = type(value)
+        value = [getattr(value, field.name) for field in dataclasses.fields(value)]
+    if isinstance(value, Mapping):
+        value = list(value.values())
+    for item in value if isinstance(value, list | tuple) else ():
+        found |= classes_of(item)
+    return found
 
 
 def dump(config: Any) -> str:

@@ -3,8 +3,15 @@
 Time in files is integer ticks of a stream with its time base; seconds are for people. Spans are half open.
 """
 
+import hashlib
+import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+EMBEDDING = "embedding-"  # names of operators whose values are vectors begin with this
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -92,3 +99,49 @@ class Preprocess:
             raise ValueError(f"a short side of {self.short_side} is too small to cut {self.size} pixels from")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError(f"Preprocess needs three means and three positive deviations, got {self.mean}, {self.std}")
+
+
+@dataclass(frozen=True, slots=True)
+class Space:
+    """Where vectors may be compared with each other: all that they depend on beside the video and the text."""
+
+    model: str  # key of `internvideo.models.MODELS`
+    weights: str  # SHA-256 of the file, in hex, or "random"
+    precision: str
+    dimension: int
+    preprocess: Preprocess
+
+    @property
+    def operator(self) -> str:
+        """Name of the operator whose values are these vectors."""
+        digest = hashlib.sha256(repr(self).encode("ascii")).hexdigest()
+        return f"{EMBEDDING}{self.model}-{digest[:8]}"
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A moment that a search found.
+
+    score: how likely it is what was asked for, in [0, 1]. why: what speaks for it: `cosine` to the query, `words` of
+    the query that its texts have, `text`, the best of them.
+    """
+
+    clip: Clip
+    span: Span  # in seconds of the file; neighbours that were merged reach beyond `clip`
+    score: float
+    name: str  # of the file, printable
+    path: Path | None  # where it lay at the last scan
+    why: Mapping[str, Any]
+
+    def as_row(self) -> dict[str, Any]:
+        """For JSON."""
+        return {
+            "clip": self.clip.name,
+            "video": self.clip.video,
+            "name": self.name,
+            "path": os.fsencode(self.path).decode("utf-8", "backslashreplace") if self.path else None,
+            "start": round(self.span.start, 6),
+            "end": round(self.span.end, 6),
+            "score": round(self.score, 4),
+            "why": dict(self.why),
+        }

@@ -17,11 +17,11 @@ from hypothesis import strategies as st
 
 from internvideo.curation.scan import Found
 from internvideo.errors import DatasetBusy, UsageError
-from internvideo.jobs import features as module
 from internvideo.jobs.features import Windows, each_written, features, names_of
 from internvideo.jobs.lanes import find_videos
 from internvideo.jobs.prepare import prepare
 from internvideo.store.lock import WriterLock
+from internvideo.video.clips import clips_of
 from internvideo.video.reader import open_video
 
 MODEL = "videomae-b-16-debug"
@@ -67,7 +67,7 @@ def test_a_row_is_what_the_network_says_of_its_frames(network, clips, tmp_path):
     how = replace(model.card.preprocess, frames="dense-2")
     with open_video(path) as video, torch.inference_mode():
         for row, first in zip(array, range(0, 48, 8), strict=False):
-            frames = module.clips_of(video, [list(range(first, first + how.frame_count))], how)
+            frames = clips_of(video, [list(range(first, first + how.frame_count))], how)
             assert np.array_equal(row, model.encode_video(torch.from_numpy(next(frames))[None])[0].numpy())
     assert record["times"] == [round((i * 8 + 2) / 16, 6) for i in range(6)]
     assert (record["model"], record["weights"], record["fps"], record["window"], record["stride"]) == (

@@ -16,6 +16,8 @@ from internvideo.jobs.classify import Question, each_answer
 from internvideo.jobs.features import Windows, each_written
 from internvideo.records import Span
 from internvideo.text.tokenizer import tokenizer
+from internvideo.video import clips as clips_of_video
+from internvideo.video.clips import clips_of
 from internvideo.video.reader import open_video
 from internvideo.video.sampling import FRAME_POLICIES
 from internvideo.video.transforms import preprocess
@@ -80,8 +82,8 @@ def test_windows_are_the_same_however_frames_are_fetched(clips, window, stride, 
         frame_bytes = video.facts.height * video.facts.width * 3
         wanted = [preprocess(video.frames(numbers), how) for numbers in windows]
         for size in (block * frame_bytes, 1 << 30):
-            patch.setattr(prepare, "BLOCK_BYTES", size)
-            assert all(map(np.array_equal, prepare.clips_of(video, windows, how), wanted))
+            patch.setattr(clips_of_video, "BLOCK_BYTES", size)
+            assert all(map(np.array_equal, clips_of(video, windows, how), wanted))
 
 
 def test_one_network_at_a_time_sees_one_clip_of_a_cpu_so_that_batches_do_not_show(network, clips):
@@ -89,14 +91,12 @@ def test_one_network_at_a_time_sees_one_clip_of_a_cpu_so_that_batches_do_not_sho
     with open_video(clips / "00000.mp4") as video:
         windows = [list(range(i, i + 4)) for i in range(3)]
         rows = list(
-            prepare.encode(
-                prepare.clips_of(video, windows, model.card.preprocess), model.encode_video, torch.device("cpu")
-            )
+            prepare.encode(clips_of(video, windows, model.card.preprocess), model.encode_video, torch.device("cpu"))
         )
         alone = [
             next(
                 prepare.encode(
-                    prepare.clips_of(video, [w], model.card.preprocess), model.encode_video, model.temperature.device
+                    clips_of(video, [w], model.card.preprocess), model.encode_video, model.temperature.device
                 )
             )
             for w in reversed(windows)

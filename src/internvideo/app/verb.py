@@ -42,6 +42,15 @@ def json_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", dest="as_json", help="print JSON instead of text")
 
 
+def is_override(word: str) -> bool:
+    """`operators.shots.threshold=30`, and no file of that name."""
+    from pathlib import Path
+
+    head, equals, _ = word.partition("=")
+    is_path = all(part.replace("-", "").replace("_", "").isalnum() for part in head.split("."))
+    return bool(equals) and is_path and not Path(word).exists()
+
+
 def group(name: str, summary: str, example: str, verbs: Sequence[Verb]) -> Verb:
     """A word that is followed by one of several others."""
 

@@ -6,8 +6,9 @@ from internvideo.app.dataset_verbs import DATASET_VERBS
 from internvideo.app.evaluation_verbs import EVALUATION_VERBS
 from internvideo.app.inference_verbs import INFERENCE_VERBS
 from internvideo.app.model_verbs import MODEL_VERBS
+from internvideo.app.search_verbs import SEARCH_VERBS
 from internvideo.app.training_verbs import TRAINING_VERBS
-from internvideo.app.verb import Verb, group, json_option, show
+from internvideo.app.verb import Verb, group, is_override, json_option, show
 
 
 def _curate_options(parser: argparse.ArgumentParser) -> None:
@@ -26,8 +27,8 @@ def _curate(given: argparse.Namespace) -> int:
     from internvideo.jobs.curate import curate
     from internvideo.jobs.summary import say_summary
 
-    folders = [word for word in given.folders if not _is_override(word)]
-    overrides = [word for word in given.folders if _is_override(word)]
+    folders = [word for word in given.folders if not is_override(word)]
+    overrides = [word for word in given.folders if is_override(word)]
     if given.estimate:
         from internvideo.jobs.curate import estimate
         from internvideo.jobs.estimate import say_estimate
@@ -48,15 +49,6 @@ def _curate(given: argparse.Namespace) -> int:
     )
     show(summary.as_row(), given.as_json, lambda: say_summary(summary))
     return summary.exit_code
-
-
-def _is_override(word: str) -> bool:
-    """`operators.shots.threshold=30`, and no file of that name."""
-    from pathlib import Path
-
-    head, equals, _ = word.partition("=")
-    is_path = all(part.replace("-", "").replace("_", "").isalnum() for part in head.split("."))
-    return bool(equals) and is_path and not Path(word).exists()
 
 
 def _demo_options(parser: argparse.ArgumentParser) -> None:
@@ -91,6 +83,7 @@ VERBS = (
     *TRAINING_VERBS,
     *EVALUATION_VERBS,
     *INFERENCE_VERBS,
+    *SEARCH_VERBS,
     group("models", "Networks and their weights: list, show, fetch, convert, verify.",
           "internvideo models list", MODEL_VERBS),
     Verb("doctor", "Check this machine: versions, codecs, a decode self-test, memory, GPU.",

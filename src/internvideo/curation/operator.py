@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, Protocol, runtime_checkable
 import numpy as np
 import pyarrow as pa
 
+from internvideo.records import Preprocess
 from internvideo.store.values import CLIP_KEY, VIDEO_KEY
 
 Grain = Literal["video", "clip", "dataset"]
@@ -44,11 +45,18 @@ class FrameRequest:
 
     measures: per-frame numbers from the one dense pass over the video (names of `curation.measures.MEASURES`).
     per_clip: pictures of every clip: 0 none, 1 the middle frame, n uniform ones; short side `size` pixels.
+    network: every clip as a network wants it, instead.
     """
 
     measures: tuple[str, ...] = ()
     per_clip: int = 0
     size: int = 0
+    network: Preprocess | None = None
+
+    @property
+    def of_clips(self) -> bool:
+        """Whether it looks at pictures of clips, which the worker hands out some clips at a time."""
+        return self.per_clip > 0 or self.network is not None
 
 
 @dataclass(frozen=True)
@@ -56,7 +64,8 @@ class Subject:
     """Everything an operator may know about one video.
 
     rows: tables of the operators it needs, by name; `rows["clips"]` are the distinct spans of all segmenters.
-    series: measures of the dense pass, by name. pictures: (clips, n, H, W, 3) uint8 RGB, in the order of the clips.
+    series: measures of the dense pass, by name. pictures: (clips, n, H, W, 3) uint8 RGB, in the order of the clips; as
+    a network wants them (clips, 3, T, size, size) float32.
     side: contents of the sidecar files of this video, by suffix (".srt", ".txt", ".info.json" ...).
     """
 
@@ -92,7 +101,8 @@ class Operator(Protocol):
     @property
     def frames(self) -> FrameRequest: ...
 
-    columns: ClassVar[pa.Schema]  # beside the key columns
+    @property
+    def columns(self) -> pa.Schema: ...  # beside the key columns
 
     def process(self, subject: Subject) -> pa.Table:
         """Rows for this video: the key columns of the grain, then `columns`. Sorted by key."""

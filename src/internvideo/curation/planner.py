@@ -38,7 +38,7 @@ def waits_for(operator: Operator, everyone: Sequence[Operator]) -> list[str]:
     """Names of the operators without which it cannot run: those it reads, `probe` (the file opens), and for whatever
     looks at frames `decoding` (something comes out of the decoder).
     """
-    looks = bool(operator.frames.measures or operator.frames.per_clip)
+    looks = bool(operator.frames.measures) or operator.frames.of_clips
     before = {"probe": [], "decoding": ["probe"]}.get(operator.name, ["probe", "decoding"] if looks else ["probe"])
     implied = [name for name in before if any(other.name == name for other in everyone)]
     return [*implied, *(name for name in reads(operator, everyone) if name not in implied)]
@@ -90,7 +90,7 @@ def spec_of(operator: Operator | DatasetOperator) -> OperatorSpec:
     fields: dict[str, Any] = plain(operator)
     parameters = {name: value for name, value in fields.items() if name not in {"name"}}
     request = getattr(operator, "frames", None)
-    if request is not None and (request.measures or request.per_clip):
+    if request is not None and (request.measures or request.of_clips):
         parameters["measures"] = {name: MEASURES[name].version for name in request.measures}
         parameters["decoder"] = f"av {installed_version('av')}"
     if request is not None and request.per_clip:

@@ -61,4 +61,18 @@ INTERNVID = replace(
     views=INTERNVID_VIEWS,
 )
 
-PRESETS = {"default": DEFAULT, "internvid": INTERNVID}
+SEARCH = CurateRecipe(  # what `internvideo index` makes of new folders, beside vectors
+    operators=(
+        Probe(),
+        Decoding(),
+        Shots(),
+        Windows(),
+        Windows(name="windows-12s", seconds=12.0, stride=6.0),
+        Imported(),
+        Sidecars(),
+        Captions(),
+        Transcript(),
+    )
+)
+
+PRESETS = {"default": DEFAULT, "internvid": INTERNVID, "search": SEARCH}

@@ -18,13 +18,16 @@ import pyarrow as pa
 
 from internvideo.curation.measures import DensePass, concatenate, series_from_bytes, series_to_bytes
 from internvideo.curation.operator import Operator, Series, Subject
-from internvideo.errors import ChangedVideo, MissingVideo, NoFrames, UnreadableVideo, VideoError
+from internvideo.errors import ChangedVideo, MissingVideo, NoFrames, UnreadableVideo, VideoError, pick
 from internvideo.ops.packets import packet_digest
+from internvideo.records import Preprocess
 from internvideo.store.values import CLIP_KEY
+from internvideo.video.clips import clips_of
 from internvideo.video.decode import StreamDecoder
 from internvideo.video.limits import DEFAULT_LIMITS
 from internvideo.video.opening import display_name, missing_bytes
 from internvideo.video.reader import Video, open_video
+from internvideo.video.sampling import FRAME_POLICIES
 
 PIECE_SECONDS = 600.0  # a video over twice this is measured in pieces of about this length
 PICTURE_BYTES = 64 << 20  # pictures of clips that are held at once
@@ -228,13 +231,16 @@ class _Work:
         return input_digest(parts)
 
     def _process(self, operator: Operator, subject: Subject, video: Video) -> pa.Table:
-        if not operator.frames.per_clip:
+        if not operator.frames.of_clips:
             return operator.process(subject)
         tables = [operator.process(part) for part in self._with_pictures(operator, subject, video)]
         return pa.concat_tables(tables) if tables else operator.process(replace(subject, pictures=np.empty((0,) * 5)))
 
     def _with_pictures(self, operator: Operator, subject: Subject, video: Video) -> Iterator[Subject]:
         """The subject with some clips at a time and their pictures: `per_clip` middle frames of equal segments."""
+        if operator.frames.network is not None:
+            yield from self._for_network(operator.frames.network, subject, video)
+            return
         clips, count, size = self._tables["clips"], operator.frames.per_clip, operator.frames.size
         shape = short_side(video.facts.height, video.facts.width, size)
         step = max(1, PICTURE_BYTES // (count * shape[0] * shape[1] * 3))
@@ -248,6 +254,23 @@ class _Work:
             self._beat(len(wanted))
             pictures = frames.reshape(part.num_rows, count, *frames.shape[1:])
             yield replace(subject, rows={**self._tables, "clips": part}, pictures=pictures)
+
+    def _for_network(self, how: Preprocess, subject: Subject, video: Video) -> Iterator[Subject]:
+        """The subject with some clips at a time, as a network wants them."""
+        clips, windows = self._tables["clips"], []
+        policy = pick(FRAME_POLICIES, how.frames, "frame policy")
+        for start, end in zip(clips["start"].to_pylist(), clips["end"].to_pylist(), strict=True):
+            low, high = (int(number) for number in np.searchsorted(video.ticks, [start, end]))
+            windows.append([low + number for number in policy(high - low, how.frame_count)])
+        step = max(1, PICTURE_BYTES // (12 * how.frame_count * how.size**2))
+        made = clips_of(video, windows, how)
+        for begin in range(0, clips.num_rows, step):
+            part = clips.slice(begin, step)
+            pictures = []
+            for clip in itertools.islice(made, step):
+                pictures.append(clip)
+                self._beat(0)
+            yield replace(subject, rows={**self._tables, "clips": part}, pictures=np.stack(pictures))
 
     def _measure(self, video: Video, facts: dict[str, Any]) -> Mapping[str, Series]:
         """The one dense pass, or its pieces joined. Notes in `facts` how many frames were promised and came."""

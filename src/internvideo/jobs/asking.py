@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from internvideo.datasets.pixels import frames_of
 from internvideo.datasets.sample import Sample, member_of
 from internvideo.errors import NoFrames, UsageError, pick
-from internvideo.jobs.prepare import card_of, clips_of, device_of, encode, encode_texts
+from internvideo.jobs.prepare import card_of, device_of, encode, encode_texts
 from internvideo.records import Preprocess
 from internvideo.tasks.task import Views
+from internvideo.video.clips import clips_of
 from internvideo.video.reader import open_video
 from internvideo.video.sampling import FRAME_POLICIES, dense_views, sparse_views
 from internvideo.video.transforms import preprocess_crops

@@ -18,11 +18,12 @@ from internvideo.curation.scan import Found
 from internvideo.errors import UsageError, VideoError
 from internvideo.jobs.labels import read_labels, read_prompts
 from internvideo.jobs.lanes import each_video, find_videos
-from internvideo.jobs.prepare import card_of, choose_frames, clips_of, device_of, encode, encode_texts
+from internvideo.jobs.prepare import card_of, device_of, encode, encode_texts
 from internvideo.jobs.talk import columns
 from internvideo.metrics.calibration import log_softmax
 from internvideo.records import Span
 from internvideo.text.prompts import fill
+from internvideo.video.clips import choose_frames, clips_of
 from internvideo.video.reader import Video, open_video
 from internvideo.video.sampling import middle
 

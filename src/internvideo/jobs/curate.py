@@ -10,6 +10,7 @@ from typing import Literal
 
 from internvideo.config import dump, load_recipe, override
 from internvideo.curation.finish import make_views, run_dataset_operators
+from internvideo.curation.operator import Operator
 from internvideo.curation.recipe import PRESETS, CurateRecipe
 from internvideo.curation.run import Progress, Run
 from internvideo.curation.scan import Found, in_share, scan, whole_roots
@@ -17,6 +18,7 @@ from internvideo.errors import UsageError
 from internvideo.jobs.estimate import Estimate, estimate_cost, say_estimate
 from internvideo.jobs.summary import Summary, measured_rate, summarize, write_log
 from internvideo.jobs.talk import ProgressTalk, note
+from internvideo.records import EMBEDDING
 from internvideo.store import durable
 from internvideo.store.dataset import PARTS, Dataset
 from internvideo.store.merge import part_folder, parts_of, take_over
@@ -53,8 +55,7 @@ def curate(
     chosen = recipe_of(recipe, overrides)
     found = list(scan(folders))
     if not found:
-        where = ", ".join(str(folder) for folder in folders)
-        raise UsageError(f"no videos below {where}", "files are recognised by their suffix, such as .mp4")
+        raise _no_videos(folders)
     if shard is None:
         dataset = _opened(out, chosen.shards)
         return _bring_up_to_date(dataset, chosen, folders, found, chosen, workers, runner, quiet)
@@ -63,6 +64,23 @@ def curate(
     dataset = _begun(Path(out), index, count, recipe, overrides, chosen.shards)
     apart = replace(chosen, dataset_operators=(), views=())  # those need all shares
     return _bring_up_to_date(dataset, apart, folders, found, chosen, workers, runner, quiet)
+
+
+def run_recipe(
+    folders: Sequence[Folder],
+    out: Folder,
+    recipe: CurateRecipe,
+    vectors: Sequence[Operator],
+    *,
+    workers: int | None = None,
+    quiet: bool = False,
+) -> Summary:
+    """`curate` by a recipe at hand. vectors: embeddings to make as well, which the dataset's recipe does not name."""
+    found = list(scan(folders))
+    if not found:
+        raise _no_videos(folders)
+    doing = replace(recipe, operators=(*recipe.operators, *vectors))
+    return _bring_up_to_date(_opened(out, recipe.shards), doing, folders, found, recipe, workers, "local", quiet)
 
 
 def merge(out: Folder, *, quiet: bool = False) -> Summary:
@@ -159,15 +177,21 @@ def _bring_up_to_date(
     return summary
 
 
+def _no_videos(folders: Sequence[Folder]) -> UsageError:
+    where = ", ".join(str(folder) for folder in folders)
+    return UsageError(f"no videos below {where}", "files are recognised by their suffix, such as .mp4")
+
+
 def _opened(out: Folder, shards: int) -> Dataset:
     return Dataset(out) if Dataset.exists(out) else Dataset.create(out, shards=shards)
 
 
 def _prepare(writer: Writer, dataset: Dataset, recipe: CurateRecipe, doing: CurateRecipe) -> None:
-    """Note the recipe; operators that it does not have are current no more."""
+    """Note the recipe; operators that it does not have are current no more, but for vectors of other runs."""
     writer.set_recipe(dump(recipe))
     named = {one.name for one in doing.operators} | {one.name for one in doing.dataset_operators}
-    writer.retire(*(name for name in dataset.operators() if name not in named and name != PLACES.name))
+    named.add(PLACES.name)
+    writer.retire(*(name for name in dataset.operators() if name not in named and not name.startswith(EMBEDDING)))
 
 
 def _begun(out: Path, index: int, count: int, recipe: str, overrides: Sequence[str], shards: int) -> Dataset:

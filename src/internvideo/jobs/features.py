@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from internvideo.curation.scan import Found
 from internvideo.errors import ChangedVideo, UsageError, VideoError
 from internvideo.jobs.lanes import each_video, find_videos
-from internvideo.jobs.prepare import card_of, choose_frames, clips_of, device_of, encode
+from internvideo.jobs.prepare import card_of, device_of, encode
 from internvideo.models.cross_model import CrossModel
 from internvideo.models.internvideo_mm import InternVideoMM
 from internvideo.models.uniformerv2 import UniFormerV2
@@ -34,6 +34,7 @@ from internvideo.records import Preprocess
 from internvideo.store.durable import sync_folder, write_atomic
 from internvideo.store.faults import told
 from internvideo.store.lock import WriterLock
+from internvideo.video.clips import choose_frames, clips_of
 from internvideo.video.reader import Video, open_video
 from internvideo.video.sampling import middle
 

@@ -53,7 +53,8 @@ def summarize(dataset: Dataset, recipe: CurateRecipe, progress: Progress, second
     status, view = dataset.status(), recipe.views[0] if recipe.views else None
     description = dataset.view_description(view.name) if view is not None else {}
     funnel: Any = description.get("funnel", [])
-    clip_set = view.clip_set if view is not None else next(iter(status.clip_sets), "")
+    first = next(iter(status.clip_sets), "")
+    clip_set = view.clip_set if view is not None else "shots" if "shots" in status.clip_sets else first
     rows = {one.name: one.rows for one in status.operators}
     groups = dataset.rows("duplicates")["group"].drop_null().unique() if "duplicates" in rows else []
     length = dataset.rows("probe")["seconds"].drop_null().to_pylist() if progress.due else []
@@ -105,7 +106,7 @@ def say_summary(summary: Summary) -> str:
         unknown = f"{step['unknown']:,} of them unknown" if step["unknown"] else ""
         rows.append((f"  {step['rule']}", f"-{step['in'] - step['kept']:,}", unknown))
     share = f"{summary.kept / summary.clips:.0%} of the shots" if summary.clips else ""
-    rows.append((f"kept ({summary.view})" if summary.view else "kept", f"{summary.kept:,}", share))
+    rows += [(f"kept ({summary.view})", f"{summary.kept:,}", share)] if summary.view else []
     lines = [columns(rows, right=[1]), ""]
     lines.append(f"{summary.duplicate_groups:,} groups of near-duplicates, {summary.captions:,} captions")
     for title, items in (("failed", summary.failures), ("damaged, kept in part", summary.damaged)):
