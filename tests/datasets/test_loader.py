@@ -118,6 +118,19 @@ def test_the_weights_of_a_mixture_are_kept(world):
     assert media == {"video": 6, "image": 2}
 
 
+def test_clips_and_pictures_take_turns_in_batches_of_their_own_sizes(world):
+    def batches(rank, ranks, batch, image_batch):
+        more = {"image_batch": image_batch, "alternate": True, "rank": rank, "world": ranks}
+        with Loader(corpora(world), recipe(), batch=batch, **more) as loader:
+            assert loader.steps_per_epoch == 12 // 4 + 8 // 2
+            return list(loader.batches(0))
+
+    whole = batches(0, 1, 4, 2)
+    assert [(batch["media"], len(batch["video"])) for batch in whole[:3]] == [("video", 4), ("image", 2), ("video", 4)]
+    for one, first, second in zip(whole, batches(0, 2, 2, 1), batches(1, 2, 2, 1), strict=True):
+        assert torch.equal(torch.cat([first["uid"], second["uid"]]), one["uid"])
+
+
 def test_an_epoch_of_one_list_sees_every_sample_once(world):
     with Loader([Corpus("films", world["films"])], recipe(), batch=4) as loader:
         seen = [uid for batch in loader.batches(3) for uid in batch["uid"].tolist()]

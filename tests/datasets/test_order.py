@@ -1,6 +1,7 @@
 """Places of an epoch as arithmetic: permutations, exact shares, one medium per batch, ranks that see what one would."""
 
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -100,6 +101,22 @@ def test_every_batch_is_of_one_medium_and_media_have_their_share_of_batches():
     assert all(kind == {order.medium(1, step)} for step, kind in enumerate(kinds))
     assert sum(kind == {"image"} for kind in kinds) == 10
     assert [order.medium(1, step) for step in range(30)] != [order.medium(2, step) for step in range(30)]
+
+
+@pytest.mark.parametrize("steps", [6, 7])
+def test_media_take_turns_with_batches_of_their_own_size(steps):
+    order = mixture([30, 10], media=["video", "image"], batch=3, steps=steps)
+    order = replace(order, image_batch=5, alternate=True)
+    assert [order.medium(1, step) for step in range(steps)] == (["video", "image"] * steps)[:steps]
+    slots, drawn = [], Counter()
+    for epoch in (0, 1):
+        for step in range(steps):
+            places = order.places(epoch, step, range(order.size(order.medium(epoch, step))))
+            drawn.update((place.corpus, place.number) for place in places)
+            slots += [place.slot for place in places] if epoch == 0 else []
+    assert len(set(slots)) == len(slots) == 3 * -(-steps // 2) + 5 * (steps // 2)
+    counts = [drawn[1, number] for number in range(10)]
+    assert sum(counts) == 2 * 5 * (steps // 2) and max(counts) - min(counts) <= 1
 
 
 def test_slots_of_an_epoch_are_all_different():

@@ -89,7 +89,8 @@ class Loader:
 
     batch: of this rank. Rank r of `world` has the r-th stretch of each batch of batch * world items, so several ranks
     see what one would see with the whole. prefetch: batches that are made ahead. steps_per_epoch: by default as many as
-    go through the lists once. Use it in a `with` statement or close it. Not for several threads at once.
+    go through the lists once. image_batch: of a batch of images, if it is another; alternate: batches of clips and images
+    take turns (see `order.Mixture`). Use it in a `with` statement or close it. Not for several threads at once.
     """
 
     def __init__(
@@ -106,13 +107,16 @@ class Loader:
         workers: int = 0,
         processes: bool = True,
         prefetch: int = 2,
+        image_batch: int | None = None,
+        alternate: bool = False,
     ) -> None:
-        if batch < 1 or not 0 <= rank < world or min(workers, seed) < 0 or prefetch < 1:
+        if min(batch, image_batch or 1) < 1 or not 0 <= rank < world or min(workers, seed) < 0 or prefetch < 1:
             raise ValueError(f"seed {seed}, batch {batch}, rank {rank} of {world}, {workers} workers, {prefetch} ahead")
         self.corpora, self.recipe = tuple(corpora), recipe
         self._check_corpora()
         total = sum(len(corpus.samples) for corpus in self.corpora)
-        self.steps_per_epoch = steps_per_epoch or total // (batch * world)
+        self._sizes = {"video": batch, "image": batch if image_batch is None else image_batch}
+        self.steps_per_epoch = steps_per_epoch or self._steps_once(world)
         if not self.steps_per_epoch:
             raise UsageError(f"{total} samples do not fill one batch of {batch * world}", "lower the batch size")
         shares = [Fraction(len(each.samples)) if each.share is None else Fraction(each.share) for each in self.corpora]
@@ -124,13 +128,24 @@ class Loader:
             steps=self.steps_per_epoch,
             seed=seed,
             shuffle=shuffle,
+            image_batch=None if image_batch is None else image_batch * world,
+            alternate=alternate,
         )
-        self._batch, self._first = batch, rank * batch
+        self._rank = rank
         self._prefetch = prefetch if workers else 0
         self._workers = Workers(recipe, workers, processes=processes)
         self._position = (0, 0)
         self._ahead: deque[_Begun] = deque()
         self._broken: dict[tuple[str, str], Broken] = {}
+
+    def _steps_once(self, world: int) -> int:
+        """Batches that go through all lists once."""
+        counts = dict.fromkeys(self._sizes, 0)
+        for corpus in self.corpora:
+            counts[corpus.samples.media[0]] += len(corpus.samples)
+        if len(set(self._sizes.values())) == 1:
+            return sum(counts.values()) // (self._sizes["video"] * world)
+        return sum(counts[medium] // (size * world) for medium, size in self._sizes.items())
 
     def _check_corpora(self) -> None:
         if len({corpus.name for corpus in self.corpora}) < len(self.corpora) or not self.corpora:
@@ -188,10 +203,11 @@ class Loader:
 
     def _begin(self, epoch: int, step: int) -> _Begun:
         """Give the items of a batch to the workers, who write into its tensor."""
-        shape = self.recipe.shape(self._mixture.medium(epoch, step))
-        video = torch.empty(self._batch, *shape)
+        medium = self._mixture.medium(epoch, step)
+        size = self._sizes[medium]
+        video = torch.empty(size, *self.recipe.shape(medium))
         rows = video.numpy()
-        places = self._mixture.places(epoch, step, range(self._first, self._first + self._batch))
+        places = self._mixture.places(epoch, step, range(self._rank * size, (self._rank + 1) * size))
         calls = [partial(self._item, epoch, place, clips) for place, clips in zip(places, rows, strict=True)]
         return _Begun((epoch, step), video, [self._workers.submit(call) for call in calls])
 
@@ -257,6 +273,8 @@ class Loader:
             "batch": order.batch,
             "steps": order.steps,
             "shuffle": order.shuffle,
+            "image_batch": order.image_batch,
+            "alternate": order.alternate,
         }
         for corpus, share in zip(self.corpora, order.shares, strict=True):
             known[f"list `{corpus.name}`"] = corpus.samples.hash

@@ -76,6 +76,9 @@ class Mixture:
 
     lengths, media: of the corpora; shares: relative, any positive numbers. Every corpus is gone through from end to end
     before anything of it comes again, over the borders of epochs, each time in another order.
+
+    image_batch: items of a batch of images, if they are others. alternate: media take turns, batch by batch, whatever
+    their shares (InternVideo-MM); else batches of both are shuffled by their shares (ViCLIP).
     """
 
     lengths: tuple[int, ...]
@@ -85,6 +88,12 @@ class Mixture:
     steps: int
     seed: int
     shuffle: bool = True
+    image_batch: int | None = None
+    alternate: bool = False
+
+    def size(self, medium: Media) -> int:
+        """Items of a batch of this medium."""
+        return self.image_batch if medium == "image" and self.image_batch is not None else self.batch
 
     @cached_property
     def kinds(self) -> tuple[Media, ...]:
@@ -98,7 +107,7 @@ class Mixture:
             sum((s for s, m in zip(self.shares, self.media, strict=True) if m == kind), Fraction())
             for kind in self.kinds
         ]
-        return apportioned(self.steps, shares)
+        return apportioned(self.steps, [Fraction(1)] * len(shares) if self.alternate else shares)
 
     @cached_property
     def items_of(self) -> list[int]:
@@ -106,7 +115,7 @@ class Mixture:
         counts = [0] * len(self.lengths)
         for kind, steps in zip(self.kinds, self.steps_of, strict=True):
             mine = [i for i, medium in enumerate(self.media) if medium == kind]
-            parts = apportioned(steps * self.batch, [self.shares[i] for i in mine])
+            parts = apportioned(steps * self.size(kind), [self.shares[i] for i in mine])
             for i, part in zip(mine, parts, strict=True):
                 counts[i] = part
         return counts
@@ -118,11 +127,12 @@ class Mixture:
     def places(self, epoch: int, step: int, rows: range) -> list[Place]:
         """What comes at these rows of a batch."""
         kind, nth = self._kind(epoch, step)
+        size, largest = self.size(self.kinds[kind]), max(map(self.size, self.kinds))
         mine = [i for i, medium in enumerate(self.media) if medium == self.kinds[kind]]
         ends = list(accumulate(self.items_of[i] for i in mine))
         found = []
         for row in rows:
-            spot = nth * self.batch + row
+            spot = nth * size + row
             if self.shuffle:
                 spot = permuted(spot, ends[-1], self.seed, epoch, kind, 1)
             which = bisect.bisect_right(ends, spot)
@@ -131,7 +141,7 @@ class Mixture:
             turn, number = divmod(drawn, self.lengths[corpus])
             if self.shuffle:
                 number = permuted(number, self.lengths[corpus], self.seed, turn, corpus, 2)
-            found.append(Place(step * self.batch + row, corpus, number))
+            found.append(Place(step * largest + row, corpus, number))
         return found
 
     def instead(self, epoch: int, place: Place, attempt: int) -> Place:
@@ -141,6 +151,8 @@ class Mixture:
 
     def _kind(self, epoch: int, step: int) -> tuple[int, int]:
         """(number of the medium, how many batches of it come before) of a batch."""
+        if self.alternate:
+            return step % len(self.kinds), step // len(self.kinds)
         ends = list(accumulate(self.steps_of))
         spot = permuted(step, self.steps, self.seed, epoch, 0) if self.shuffle else step
         kind = bisect.bisect_right(ends, spot)

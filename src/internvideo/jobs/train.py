@@ -91,12 +91,13 @@ def recipe_of(name: str, overrides: Sequence[str]) -> TrainRecipe:
             f"the objective {type(recipe.objective).__name__} does not train `{recipe.model}`",
             f"models for it: {', '.join(known)}",
         )
-    if recipe.batch % (distributed.world() * recipe.parts * recipe.repeats):
-        raise UsageError(
-            f"a batch of {recipe.batch} does not divide by {distributed.world()} processes x {recipe.parts} parts "
-            f"x {recipe.repeats} repeats",
-            "change batch, parts or repeats",
-        )
+    for batch in (recipe.batch, recipe.image_batch or recipe.batch):
+        if batch % (distributed.world() * recipe.parts * recipe.repeats):
+            raise UsageError(
+                f"a batch of {batch} does not divide by {distributed.world()} processes x {recipe.parts} parts "
+                f"x {recipe.repeats} repeats",
+                "change batch, parts or repeats",
+            )
     return recipe
 
 
@@ -181,6 +182,8 @@ class _Run:
             self.corpora,
             self.clips,
             batch=recipe.batch // recipe.repeats // distributed.world(),
+            image_batch=recipe.image_batch and recipe.image_batch // recipe.repeats // distributed.world(),
+            alternate=recipe.alternate,
             seed=recipe.seed,
             rank=distributed.rank(),
             world=distributed.world(),

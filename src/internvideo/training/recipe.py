@@ -103,6 +103,10 @@ class TrainRecipe:
     optimiser: Optimiser
     schedule: Schedule
     batch: int  # clips per step, of all processes together
+    image_batch: int | None = (
+        None  # pictures per step where lists of pictures are among the corpora; None: like `batch`
+    )
+    alternate: bool = False  # steps of clips and of pictures take turns; else they are shuffled by shares
     epochs: float | None = None  # times through the lists
     steps: int | None = None
     weights: str | None = None  # what `models.load_model` takes; None: random weights
@@ -136,7 +140,9 @@ class TrainRecipe:
     def __post_init__(self) -> None:
         check_types(self)
         positive = ("batch", "repeats", "parts", "log_every", "save_every", "evaluate_every", "processes")
-        for name in positive + tuple(name for name in ("epochs", "steps") if getattr(self, name) is not None):
+        for name in positive + tuple(
+            name for name in ("epochs", "steps", "image_batch") if getattr(self, name) is not None
+        ):
             if not 0 < getattr(self, name) < math.inf:
                 raise UsageError(f"`{name}` is {getattr(self, name)}", "give a number over 0")
         if min(self.workers, self.seed) < 0:
