@@ -54,6 +54,22 @@ def test_open_bridges_carry_the_other_model_in_each_direction():
     assert not torch.allclose(made.both(VIDEO, VIDEO)[1], frames)
 
 
+@torch.no_grad()
+def test_one_clip_reaches_the_frame_model_in_its_own_colours_and_size():
+    made = model()
+    pixels = (VIDEO.sigmoid() * 255).round() / 255
+
+    def normalised(mean, std):
+        return (pixels - torch.tensor(mean)[:, None, None, None]) / torch.tensor(std)[:, None, None, None]
+
+    own = normalised(made.config.video_mean, made.config.video_std)
+    theirs = normalised((0.45, 0.45, 0.45), (0.225, 0.225, 0.225))
+    torch.testing.assert_close(made.frame_view(own), theirs, rtol=0, atol=1e-5)
+    torch.testing.assert_close(made(own), made(own, theirs), rtol=1e-4, atol=1e-4)
+    larger = torch.nn.functional.interpolate(own, (4, 80, 80))
+    assert made.frame_view(larger).shape == (2, 3, 4, 64, 64)
+
+
 def test_gates_learn_from_the_first_step():
     made = model()
     F.cross_entropy(made(VIDEO, OTHER), torch.tensor([0, 3])).backward()

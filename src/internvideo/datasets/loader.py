@@ -89,8 +89,8 @@ class Loader:
 
     batch: of this rank. Rank r of `world` has the r-th stretch of each batch of batch * world items, so several ranks
     see what one would see with the whole. prefetch: batches that are made ahead. steps_per_epoch: by default as many as
-    go through the lists once. image_batch: of a batch of images, if it is another; alternate: batches of clips and images
-    take turns (see `order.Mixture`). Use it in a `with` statement or close it. Not for several threads at once.
+    go through the lists once. image_batch: of batches of images, if it is another; alternate: batches of clips and of
+    images take turns (see `order.Mixture`). Use it in a `with` statement or close it. Not for several threads at once.
     """
 
     def __init__(

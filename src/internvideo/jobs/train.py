@@ -30,7 +30,7 @@ from internvideo.models.hub import save_pretrained
 from internvideo.models.internvideo_mm import InternVideoMM
 from internvideo.models.low_rank import adapt, merge, save_differences
 from internvideo.models.uniformerv2 import UniFormerV2
-from internvideo.models.viclip import ViCLIP
+from internvideo.models.viclip import ViCLIP, ViCLIPClassifier
 from internvideo.models.videomae import VideoMAE, VideoMAEClassifier
 from internvideo.store import durable
 from internvideo.training.checkpoint import LATEST, Checkpoints, State, weights_of
@@ -49,7 +49,7 @@ NETWORKS = {  # objective -> networks it can train
     MaskedPixels: (VideoMAE,),
     Contrastive: (ViCLIP,),
     ContrastiveCaption: (InternVideoMM,),
-    Classify: (VideoMAEClassifier, UniFormerV2),
+    Classify: (VideoMAEClassifier, UniFormerV2, ViCLIPClassifier),
     Coordinate: (CrossModel,),
 }
 

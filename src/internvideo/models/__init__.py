@@ -233,6 +233,22 @@ def _viclip(config: viclip.ViCLIPConfig) -> Model:
     )
 
 
+def _viclip_classifier(towers: viclip.ViCLIPConfig) -> Model:
+    return _model(
+        "viclip-classifier",
+        viclip.ViCLIPClassifier,
+        viclip.ViCLIPClassifier,
+        viclip.ViCLIPClassifierConfig(video=replace(towers.video, projection=None)),
+        lambda config: (config.video.size, config.video.frames),
+        viclip.infer_classifier_config,
+        fit=viclip.fit,
+        begun=lambda layout, weights: "text.positions" in weights,
+        others=viclip.LAYOUTS,
+        start=viclip.start_classifier,
+        new=("head.", "video.times"),
+    )
+
+
 def _classifier(config: videomae.ClassifierConfig) -> Model:
     return _model(
         "videomae",
@@ -329,6 +345,8 @@ MODELS: Mapping[str, Model] = {
     "openclip-b-16": _clip(internvideo_mm.exact_gelu(internvideo_mm.CLIP_B16)),
     "viclip-b-16": _viclip(viclip.VICLIP_B16),
     "viclip-l-14": _viclip(viclip.VICLIP_L14),
+    "viclip-b-16-classifier": _viclip_classifier(viclip.VICLIP_B16),
+    "viclip-l-14-classifier": _viclip_classifier(viclip.VICLIP_L14),
     "videomae-b-16": _classifier(videomae.CLASSIFIER_B),
     "videomae-l-16": _classifier(videomae.CLASSIFIER_L),
     "videomae-h-16": _classifier(videomae.CLASSIFIER_H),
@@ -337,6 +355,8 @@ MODELS: Mapping[str, Model] = {
     "videomae-h-16-pretrain": _pretrain(videomae.PRETRAIN_H),
     "internvideo-mm-b-16": _mm(internvideo_mm.INTERNVIDEO_MM_B16),
     "internvideo-mm-l-14": _mm(internvideo_mm.INTERNVIDEO_MM_L14),
+    "internvideo-mm-b-16-caption": _mm(internvideo_mm.INTERNVIDEO_MM_B16_CAPTION),
+    "internvideo-mm-l-14-caption": _mm(internvideo_mm.INTERNVIDEO_MM_L14_CAPTION),
     "uniformerv2-b-16": _uniformerv2(uniformerv2.UNIFORMERV2_B16),
     "uniformerv2-l-14": _uniformerv2(uniformerv2.UNIFORMERV2_L14),
     "uniformerv2-l-14-336": _uniformerv2(uniformerv2.UNIFORMERV2_L14_336),
@@ -354,10 +374,14 @@ MODELS: Mapping[str, Model] = {
     },
     "viclip-b-16-debug": _viclip(viclip.VICLIP_DEBUG),
     "viclip-l-14-debug": _viclip(_patch14(viclip.VICLIP_DEBUG)),
+    "viclip-b-16-classifier-debug": _viclip_classifier(viclip.VICLIP_DEBUG),
+    "viclip-l-14-classifier-debug": _viclip_classifier(_patch14(viclip.VICLIP_DEBUG)),
     **{f"videomae-{size}-16-debug": _classifier(videomae.CLASSIFIER_DEBUG) for size in "blh"},
     **{f"videomae-{size}-16-pretrain-debug": _pretrain(videomae.PRETRAIN_DEBUG) for size in "blh"},
     "internvideo-mm-b-16-debug": _mm(_MM_DEBUG),
     "internvideo-mm-l-14-debug": _mm(_MM_DEBUG_14),
+    "internvideo-mm-b-16-caption-debug": _mm(_MM_DEBUG),
+    "internvideo-mm-l-14-caption-debug": _mm(_MM_DEBUG_14),
     "uniformerv2-b-16-debug": _uniformerv2(_UNIFORMER_DEBUG),
     "uniformerv2-l-14-debug": _uniformerv2(_UNIFORMER_DEBUG_14),
     "uniformerv2-l-14-336-debug": _uniformerv2(_UNIFORMER_DEBUG_14),

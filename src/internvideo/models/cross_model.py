@@ -8,11 +8,13 @@ the plain ensemble: the mean of both models' probabilities. Knows normalised pix
 from dataclasses import dataclass, field, replace
 
 import torch
+import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from internvideo.models.layers import FeedForward, attend
 from internvideo.models.uniformerv2 import UNIFORMERV2_DEBUG, UNIFORMERV2_L14_336, UniFormerV2, UniFormerV2Config
 from internvideo.models.videomae import CLASSIFIER_DEBUG, CLASSIFIER_H, ClassifierConfig, VideoMAEClassifier
+from internvideo.ops.losses import denormalise
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,14 @@ class CrossModelConfig:
     masked: ClassifierConfig = field(default_factory=ClassifierConfig)
     frames: UniFormerV2Config = field(default_factory=UniFormerV2Config)
     dropout: float = 0.0  # inside the feed-forward of the bridges
+    video_mean: tuple[float, float, float] = (
+        0.485,
+        0.456,
+        0.406,
+    )  # how the clips that come in are normalised: VideoMAE
+    video_std: tuple[float, float, float] = (0.229, 0.224, 0.225)
+    frame_mean: tuple[float, float, float] = (0.45, 0.45, 0.45)  # how the frame model wants them: UniFormerV2
+    frame_std: tuple[float, float, float] = (0.225, 0.225, 0.225)
 
     def __post_init__(self) -> None:
         if self.masked.classes != self.frames.classes:
@@ -53,7 +63,7 @@ class CrossModel(nn.Module):
         self.bridge_back = Bridge(narrow, wide, config.dropout)
 
     def forward(self, video: Tensor, frames: Tensor | None = None) -> Tensor:
-        """(B, C, T, H, W) for the masked model, and for the frame model (default: the same) -> (B, K).
+        """(B, C, T, H, W) for the masked model, and for the frame model (default: `frame_view`) -> (B, K).
 
         Log-probabilities: their exponentials sum to 1, and cross-entropy takes them as logits.
         """
@@ -64,7 +74,8 @@ class CrossModel(nn.Module):
     def both(self, video: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The logits of each model, after they have read each other: two (B, K)."""
         pairs = self.config.pairs
-        feature, memories = self.frames.frames.walk(video if frames is None else frames, set(pairs.values()))
+        frames = self.frame_view(video) if frames is None else frames
+        feature, memories = self.frames.frames.walk(frames, set(pairs.values()))
         encoder = self.masked.encoder
         tokens = encoder.embed(video, self.masked.positions(encoder.patches.grid(video)))
         bridges = iter(self.bridges)
@@ -76,6 +87,16 @@ class CrossModel(nn.Module):
         masked = self.masked.head(self.masked.head_dropout(self.masked.pool(tokens)))
         other = self.frames.head(self.frames.head_dropout(self.frames.head_norm(feature)))
         return masked, other
+
+    def frame_view(self, video: Tensor) -> Tensor:
+        """The same clip as the frame model was trained to see it: its normalisation, its picture size (bilinear)."""
+        config, side = self.config, self.config.frames.frames.size
+        pixels = denormalise(video, config.video_mean, config.video_std)
+        shift = tuple(-m / s for m, s in zip(config.frame_mean, config.frame_std, strict=True))
+        frames = denormalise(pixels, shift, tuple(1 / s for s in config.frame_std))
+        if frames.shape[-2:] == (side, side):
+            return frames
+        return F.interpolate(frames, (frames.shape[2], side, side), mode="trilinear", align_corners=False)
 
     def freeze_backbones(self) -> None:
         """Train what the paper trains: heads, the frame model's clip token, bridges and mix."""

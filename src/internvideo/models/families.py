@@ -71,6 +71,7 @@ FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
         Family("viclip", PREPROCESS["viclip"], VICLIP_LICENCE, 32, "similarities", "viclip"),
+        Family("viclip-classifier", PREPROCESS["viclip"], VICLIP_LICENCE),
         Family("videomae", PREPROCESS["videomae"], UNSTATED),
         Family("internvideo-mm", PREPROCESS["internvideo-mm-demo"], UNSTATED, 77, "probabilities"),
         Family("uniformerv2", PREPROCESS["uniformerv2"], UNIFORMER_LICENCE),

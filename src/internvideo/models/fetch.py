@@ -128,7 +128,9 @@ def _starts(clip: str, model_name: str) -> bool:
     """Whether CLIP's weights of this name are what published training of that network began with."""
     family, _, size = clip.partition("-")
     return (
-        family == "clip" and re.fullmatch(rf"(viclip|internvideo-mm|uniformerv2)-{size}(-336)?", model_name) is not None
+        family == "clip"
+        and re.fullmatch(rf"(viclip|internvideo-mm|uniformerv2)-{size}(-336|-caption|-classifier)?", model_name)
+        is not None
     )
 
 

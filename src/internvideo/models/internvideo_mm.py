@@ -131,6 +131,11 @@ INTERNVIDEO_MM_B16 = InternVideoMMConfig()
 INTERNVIDEO_MM_L14 = InternVideoMMConfig(
     video=FRAMES_L14, text=TextConfig(width=768, heads=12, projection=768, mask_token=True)
 )
+# For captions: decoders of four layers (the code's default), and of six for L/14 (the paper's).
+INTERNVIDEO_MM_B16_CAPTION = replace(INTERNVIDEO_MM_B16, captioner=CaptionConfig())
+INTERNVIDEO_MM_L14_CAPTION = replace(
+    INTERNVIDEO_MM_L14, captioner=CaptionConfig(width=768, video_width=1024, depth=6, heads=12)
+)
 INTERNVIDEO_MM_DEBUG = InternVideoMMConfig(
     video=FrameConfig(width=64, depth=2, heads=2, size=64, global_layers=(1,), global_heads=2),
     text=TextConfig(width=64, depth=2, heads=2, projection=32, mask_token=True),

@@ -85,6 +85,35 @@ class ViCLIP(nn.Module):
         return self.temperature
 
 
+@dataclass(frozen=True, kw_only=True)
+class ViCLIPClassifierConfig:
+    video: VideoConfig = field(default_factory=lambda: VideoConfig(projection=None))
+    classes: int = 400
+    head_dropout: float = 0.0
+
+
+class ViCLIPClassifier(nn.Module):
+    """The video tower with a classifier behind its class token, for fine-tuning."""
+
+    def __init__(self, config: ViCLIPClassifierConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.video = VideoTower(config.video)
+        self.head_dropout = nn.Dropout(config.head_dropout)
+        self.head = nn.Linear(config.video.width, config.classes)
+        nn.init.trunc_normal_(self.head.weight, std=0.02)
+        nn.init.zeros_(self.head.bias)
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        """The feature that the head reads: (B, C, T, H, W) -> (B, D)."""
+        return self.video.tokens(video)[:, 0]
+
+    def forward(self, video: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> (B, K) logits."""
+        logits: Tensor = self.head(self.head_dropout(self.encode_video(video)))
+        return logits
+
+
 class VideoTower(nn.Module):
     """A transformer over all patches of all frames and one class token."""
 
@@ -184,7 +213,12 @@ def infer_config(shapes: Shapes, base: ViCLIPConfig | None = None) -> ViCLIPConf
     return replace(base, video=infer_video_config(shapes, base.video), text=infer_text_config(shapes, base.text))
 
 
-def fit(weights: Weights, config: ViCLIPConfig) -> Weights:
+def infer_classifier_config(shapes: Shapes, base: ViCLIPClassifierConfig) -> ViCLIPClassifierConfig:
+    """The configuration of a classifier, as in `infer_video_config`."""
+    return replace(base, video=infer_video_config(shapes, base.video), classes=shapes["head.weight"][0])
+
+
+def fit(weights: Weights, config: ViCLIPConfig | ViCLIPClassifierConfig) -> Weights:
     """Weights of another frame count, text length or picture size, made to fit by the published rules.
 
     Tables of times and of text places are cut, or grow by linear interpolation; places in the picture are interpolated
@@ -195,8 +229,9 @@ def fit(weights: Weights, config: ViCLIPConfig) -> Weights:
     rules = {
         "video.times": lambda table: fit_length(table, video.frames // video.tubelet),
         "video.positions": lambda table: resize_picture_positions(table, (side, side)),
-        "text.positions": lambda table: fit_length(table, config.text.context),
     }
+    if isinstance(config, ViCLIPConfig):
+        rules["text.positions"] = lambda table: fit_length(table, config.text.context)
     return fit_tables(weights, rules)
 
 
@@ -212,6 +247,14 @@ def start_from_clip(weights: Weights, config: ViCLIPConfig, *, centre: bool = Tr
         table = started["text.positions"]
         started["text.positions"] = pad_length(table, table.new_zeros(config.text.context, table.shape[1]))
     return started
+
+
+def start_classifier(weights: Weights, config: ViCLIPClassifierConfig) -> Weights:
+    """What a classifier takes over from a ViCLIP, or from CLIP's picture tower (our names): all of the video tower."""
+    video = config.video
+    started = from_pictures(weights, "video.", video.tubelet, video.size // video.patch)
+    tower = {key: value for key, value in started.items() if key.startswith("video.") and key != "video.projection"}
+    return fit(tower, config)
 
 
 VICLIP_B16 = ViCLIPConfig()
