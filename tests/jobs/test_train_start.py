@@ -50,6 +50,15 @@ def test_a_classifier_begins_with_what_masked_pre_training_learned(saved):
     assert model.head.weight.abs().max() < 0.001  # a new head
 
 
+def test_the_tower_of_a_video_text_model_gets_a_classifier(saved):
+    trained, folder = saved("viclip-b-16-debug")
+    model = begin(replace(BASE, model="viclip-b-16-classifier-debug", weights=folder, network=("video.frames=6",)))
+    video = torch.randn(1, 3, 4, 64, 64)
+    assert model.video.times.shape[1] == 6 and model(video).shape == (1, 3)
+    same = begin(replace(BASE, model="viclip-b-16-classifier-debug", weights=folder))
+    assert torch.equal(same.encode_video(video) @ trained.video.projection, trained.video(video))
+
+
 def test_a_network_is_changed_by_its_own_names_and_sees_clips_accordingly(saved):
     trained, folder = saved("viclip-b-16-debug")
     longer = ("video.frames=8", "video.drop_path=0.2", "text.context=48")

@@ -28,7 +28,7 @@ from internvideo.jobs.prepare import card_of, device_of, encode
 from internvideo.models.cross_model import CrossModel
 from internvideo.models.internvideo_mm import InternVideoMM
 from internvideo.models.uniformerv2 import UniFormerV2
-from internvideo.models.viclip import ViCLIP
+from internvideo.models.viclip import ViCLIP, ViCLIPClassifier
 from internvideo.models.videomae import VideoMAE, VideoMAEClassifier
 from internvideo.records import Preprocess
 from internvideo.store.durable import sync_folder, write_atomic
@@ -369,7 +369,7 @@ def _pooled(model: nn.Module) -> Callable[[Tensor], Tensor]:
 
 def _tokens(model: nn.Module) -> Callable[[Tensor], Tensor]:
     """(B, C, T, H, W) -> (B, N, D): all tokens after the last block, in the order that the network's file states."""
-    if isinstance(model, ViCLIP):
+    if isinstance(model, ViCLIP | ViCLIPClassifier):
         return model.video.tokens
     if isinstance(model, VideoMAEClassifier):
         return model.tokens
