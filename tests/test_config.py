@@ -1,5 +1,6 @@
 """Recipes: overrides reach every field by a dotted path, with checked types and helpful errors."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Literal
@@ -92,3 +93,17 @@ def test_a_recipe_file_that_does_not_work_says_why(tmp_path, text, says):
 def test_a_misspelt_recipe_name_is_answered_with_the_nearest():
     with pytest.raises(UsageError, match="internvid"):
         load_recipe("internvideo", {"internvid": 1}, int)
+
+
+@dataclass(frozen=True)
+class Reading:
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+def test_a_mapping_is_changed_by_key_and_takes_values_as_json_writes_them():
+    given = ["options.where.fold=3", "options.where.person=ann", "options.unless.fold=[1, 2]", "options.clips=8"]
+    assert override(Reading({"clips": 4}), given).options == {
+        "clips": 8,
+        "where": {"fold": 3, "person": "ann"},
+        "unless": {"fold": [1, 2]},
+    }

@@ -1,8 +1,8 @@
 """Recipes: frozen dataclasses, loaded from a Python file or by name, changed by dotted overrides.
 
 A recipe file has a docstring (Run, Cost, Expect) and a function `config()`. Overrides are `path=value`: the path goes
-through fields by name, and through tuples by the `name` of an element (`operators.shots.threshold=30`). Values are
-checked against the declared types; a typo is an error that names the nearest valid key.
+through fields by name, through tuples by the `name` of an element (`operators.shots.threshold=30`) and through mappings
+by key. Values are checked against the declared types; a typo is an error that names the nearest valid key.
 """
 
 import dataclasses
@@ -85,6 +85,8 @@ def _replace(node: Any, path: Sequence[str], text: str, assignment: str) -> Any:
             _replace(item, rest, text, assignment) if name == head else item
             for name, item in zip(names, node, strict=True)
         )
+    if isinstance(node, Mapping):  # of options: any key, which their reader checks
+        return {**node, head: _replace(node.get(head, {}), rest, text, assignment) if rest else _plain_value(text)}
     if not dataclasses.is_dataclass(node) or isinstance(node, type):
         raise UsageError(f"`{assignment}`: nothing below a plain value", "shorten the path")
     fields = {field.name for field in dataclasses.fields(node) if field.init}
@@ -136,6 +138,14 @@ def _parse(text: str, wanted: Any, assignment: str) -> Any:
             return value
     shown = getattr(wanted, "__name__", str(wanted))
     raise UsageError(f"`{assignment}`: {text!r} is not of type {shown}", f"give a value of type {shown}")
+
+
+def _plain_value(text: str) -> Any:
+    """A number, a list, true or none as JSON writes them; any other text is itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 def _parse_plain(text: str, wanted: Any) -> Any:

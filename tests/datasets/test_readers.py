@@ -240,6 +240,44 @@ def test_tables_say_what_their_columns_are(write, tmp_path):
     assert READERS["table"](tmp_path / "c.parquet", "/media")[0].captions == ("a", "b")
 
 
+def test_a_table_brings_the_names_of_its_classes_whatever_part_of_it_is_read(write):
+    rows = "file,label,person\nb.mp4,run,ann\na.mp4,bend,bob\nc.mp4,run,eve\n"
+    path = write("named.csv", "\ufeff" + rows.replace("\n", "\r\n"))  # as a spreadsheet saves it
+    everything = READERS["table"](path, "/media")
+    assert (everything.classes, [one.label for one in everything]) == (("bend", "run"), [1, 0, 1])
+    assert [one.source for one in everything] == ["ann", "bob", "eve"]
+    some = READERS["table"](path, "/media", unless={"person": ["bob", "eve"]})
+    assert (some.classes, [one.label for one in some]) == (("bend", "run"), [1])
+    assert len(READERS["table"](path, "/media", where={"person": ["bob", "eve"]})) == 2
+    for options in ({"where": {"persom": "bob"}}, {"unless": {"persom": "bob"}}):
+        with pytest.raises(BadList, match=r"no column `persom`(.|\n)*`person`"):
+            READERS["table"](path, "/media", **options)
+    numbered = write("numbered.csv", "file,label_id,label\na.mp4,2,run\nb.mp4,0,bend\n")
+    assert READERS["table"](numbered, "/media").classes == ("bend", "class 1", "run")
+    assert READERS["table"](write("plain.csv", "file\na.mp4\n"), "/media").classes == ()
+    digits = write("digits.csv", "file,label\na.mp4,10\nb.mp4,9\n")
+    assert READERS["table"](digits, "/media").classes == ("9", "10")
+
+
+def test_a_table_names_the_first_of_all_its_bad_rows(write):
+    good = "".join(f"{number}.mp4,run,0,1\n" for number in range(9))
+    bad = "x.mp4,run\ny.mp4,run, fast,0,1\n" + "".join(f"z{number}.mp4,jupm,0,1\n" for number in range(5))
+    path = write("bad.csv", "file,label,start,end\n" + good + bad + ",run,0,1\nw.mp4,run,2,1\n")
+    with pytest.raises(BadList) as caught:
+        READERS["table"](path, "/media", classes=["run", "jump"])
+    said = str(caught.value)
+    assert "9 rows of" in said
+    assert "line 11 has 2 columns, the first line 4" in said
+    assert "line 12 has 5 columns" in said
+    assert "z0.mp4" in said and "unknown class `jupm`" in said and "`jump`" in said
+    assert "z2.mp4" in said and "z3.mp4" not in said
+    two = write("two.csv", "file,label_id,label\na.mp4,0,run\nb.mp4,0,walk\nc.mp4,one,run\n")
+    with pytest.raises(BadList, match=r"2 rows(.|\n)*b\.mp4(.|\n)*c\.mp4"):
+        READERS["table"](two, "/media")
+    with pytest.raises(BadList, match="no column file"):
+        READERS["table"](write("other.csv", "clip,label\na.mp4,run\n"), "/media")
+
+
 def test_webdataset_members_of_one_key_are_one_sample(tmp_path):
     with tarfile.open(tmp_path / "shard-000000.tar", "w") as tar:
         for name, data in [

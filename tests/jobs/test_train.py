@@ -12,6 +12,7 @@ from PIL import Image
 from internvideo.app.training_verbs import TRAINING_VERBS
 from internvideo.errors import UsageError
 from internvideo.jobs import train as job
+from internvideo.jobs.classify import classify
 from internvideo.jobs.curves import draw_curves
 from internvideo.jobs.train import estimate, recipe_of, run_train
 from internvideo.jobs.train_score import recalls
@@ -215,6 +216,41 @@ def test_low_rank_differences_are_learned_resumed_merged_and_kept_in_a_file(reci
     merge(base)
     torch.testing.assert_close(base.encoder.state_dict(), one.encoder.state_dict())
     assert not torch.equal(base.head.weight, one.head.weight)  # learned, too, and no difference
+
+
+def test_a_classifier_learns_how_many_classes_there_are_and_what_they_are_called(recipe, world, tmp_path, capsys):
+    rows = [json.loads(line) for line in (world / "films.jsonl").read_text("utf-8").splitlines()]
+    table = "file,label,person\n" + "".join(f"{r['file']},{'abc'[r['label_id']]},{i % 2}\n" for i, r in enumerate(rows))
+    (world / "people.csv").write_text(table, "utf-8")
+    (world / "part.csv").write_text("file,label\n" + rows[1]["file"] + ",c\n", "utf-8")
+    changes = 'model="videomae-b-16-debug", objective=Classify(classes=0)'
+    held = f'held_out=CorpusRecipe(name="h", reader="table", list={str(world / "part.csv")!r})'
+    file = recipe(f"{changes}, {held}", world / "people.csv")
+    found = run_train(file, tmp_path / "run", overrides=["steps=1", "corpora.films.options.unless.person=1"])
+    said = capsys.readouterr().err
+    assert "`films`: 4 clips of " in said and "`h`: 1 clips of 1 classes: c 1" in said
+    assert "eval/accuracy" in found.last
+    network = from_pretrained(tmp_path / "run" / "model")
+    assert (network.config.classes, network.card.classes) == (3, ("a", "b", "c"))
+    assert estimate(file).samples == 8
+    answer = classify(world / rows[0]["file"], None, network)
+    assert answer.labels == ("a", "b", "c")
+
+
+def test_clips_that_come_twice_are_told_and_of_two_classes_refused(recipe, world, tmp_path, capsys):
+    names = [json.loads(line)["file"] for line in (world / "films.jsonl").read_text("utf-8").splitlines()]
+    listed = world / "twice.csv"
+    rows = [f"{name},{'ab'[place % 2]}" for place, name in enumerate(names)]
+    listed.write_text("\n".join(["file,label", *rows, rows[0]]) + "\n", "utf-8")
+    file = recipe('model="videomae-b-16-debug", objective=Classify(classes=0)', listed)
+    run_train(file, tmp_path / "run", overrides=["steps=1"])
+    assert "1 clips come more than once" in capsys.readouterr().err
+    listed.write_text("\n".join(["file,label", *rows, f"{names[0]},b"]) + "\n", "utf-8")
+    with pytest.raises(UsageError, match=r"1 clips have two classes: .*0\.mp4"):
+        run_train(file, tmp_path / "torn")
+    listed.write_text("\n".join(["file,label", *(f"{name},a" for name in names)]) + "\n", "utf-8")
+    with pytest.raises(UsageError, match="the lists have 1 classes"):
+        run_train(file, tmp_path / "one")
 
 
 def test_a_changed_recipe_or_list_is_refused_and_named_unless_told(recipe, world, tmp_path):

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from internvideo.datasets.image_lists import SUFFIXES
-from internvideo.datasets.lists import BadList, class_number, class_numbers, joined, lines, reading
+from internvideo.datasets.lists import BadList, class_names, class_number, class_numbers, joined, lines, reading
 from internvideo.datasets.sample import Media, PathLike, Sample, Samples, uid_of
 
 VIDEO_SUFFIXES = tuple(".mp4 .mkv .webm .avi .mov .m4v .mpg .mpeg .3gp .wmv .flv .ts .ogv .gif".split())  # noqa: SIM905
@@ -31,9 +31,9 @@ def read_folders(
     top = Path(path)
     with reading(path):
         folders = sorted(each.name for each in top.iterdir() if each.is_dir())
-    numbers = class_numbers(classes if classes is not None else folders)
+    numbers = class_numbers(folders if classes is None else classes)
     suffixes = SUFFIXES if media == "image" else VIDEO_SUFFIXES
-    return Samples(
+    found = (
         Sample(
             uid_of(corpus or top.name, f"{folder}/{name}"),
             joined(top, f"{folder}/{name}"),
@@ -44,6 +44,7 @@ def read_folders(
         for folder in folders
         for name in _below(top / folder, suffixes)
     )
+    return Samples(found, folders if classes is None else class_names(classes))
 
 
 def _below(folder: Path, suffixes: tuple[str, ...]) -> list[str]:

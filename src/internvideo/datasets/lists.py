@@ -25,11 +25,17 @@ class BadList(InternVideoError):
 
 
 def csv_rows(
-    path: PathLike, columns: Sequence[str] = (), *, delimiter: str = ",", header: bool = True
+    path: PathLike,
+    columns: Sequence[str] = (),
+    *,
+    delimiter: str = ",",
+    header: bool = True,
+    problems: list[str] | None = None,
 ) -> Iterator[dict[str, str]]:
     """Rows by column name. columns: must be there; without a header, the names in order.
 
-    Quotes mean something only in comma separated files. Raises BadList with the line.
+    Quotes mean something only in comma separated files. Raises BadList with the line; or gives `problems` the lines
+    that have too few or too many columns, and goes on.
     """
     quoting: Literal[0, 3] = csv.QUOTE_MINIMAL if delimiter == "," else csv.QUOTE_NONE
     with reading(path), Path(path).open(encoding="utf-8-sig", errors="replace", newline="") as file:
@@ -40,6 +46,9 @@ def csv_rows(
                 raise BadList(f"`{path}` has no column `{column}`", nearest(column, names))
         for row in rows:
             if not row:
+                continue
+            if problems is not None and len(row) != len(names):
+                problems.append(f"line {rows.line_num} has {len(row)} columns, the first line {len(names)}")
                 continue
             if len(row) < len(names):
                 raise BadList(f"line {rows.line_num} of `{path}` has {len(row)} of {len(names)} columns")
@@ -144,11 +153,15 @@ def stem(name: str) -> str:
     return os.path.splitext(name.rpartition("/")[2])[0]  # noqa: PTH122
 
 
+def class_names(names: Sequence[str] | PathLike) -> tuple[str, ...]:
+    """Names in the order of their numbers: as they are, or of a file with one per line."""
+    return tuple(lines(names)) if isinstance(names, str | os.PathLike) else tuple(names)
+
+
 def class_numbers(names: Sequence[str] | PathLike) -> dict[str, int]:
-    """Class name -> number: of names in order, or of a file with one per line. Spelling see `plain_name`."""
-    ordered = list(lines(names)) if isinstance(names, str | os.PathLike) else list(names)
+    """Class name -> number, of what `class_names` takes. Spelling see `plain_name`."""
     numbers: dict[str, int] = {}
-    for place, name in enumerate(ordered):
+    for place, name in enumerate(class_names(names)):
         if numbers.setdefault(plain_name(name), place) != place:
             raise BadList(f"the class `{name}` comes twice, as number {numbers[plain_name(name)]} and {place}")
     return numbers

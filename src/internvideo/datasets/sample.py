@@ -75,10 +75,12 @@ def hash_of(text: str) -> int:
 class Samples(Sequence[Sample]):
     """A list of samples, kept as columns. captioned, labelled: how many of them are; highest_label: -1 if none is.
 
-    hash: of uids, spans, captions and labels in their order, not of the folders they lie in.
+    classes: names of the labels in the order of their numbers, () where nobody says. hash: of uids, spans, captions and
+    labels in their order, not of the folders they lie in.
     """
 
-    def __init__(self, samples: Iterable[Sample]) -> None:
+    def __init__(self, samples: Iterable[Sample], classes: Sequence[str] = ()) -> None:
+        self.classes = tuple(classes)
         self._chunks: list[pa.RecordBatch] = []
         self._length = self.captioned = self.labelled = 0
         self.highest_label = -1
@@ -118,7 +120,7 @@ class Samples(Sequence[Sample]):
     def __getitem__(self, index: slice) -> "Samples": ...
     def __getitem__(self, index: int | slice) -> "Sample | Samples":
         if isinstance(index, slice):
-            return Samples(self[place] for place in range(*index.indices(len(self))))
+            return Samples((self[place] for place in range(*index.indices(len(self)))), self.classes)
         if not -len(self) <= index < len(self):
             raise IndexError(f"no sample {index} among {len(self)}")
         chunk, row = divmod(index % len(self), CHUNK)

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 from internvideo.datasets.image_lists import SUFFIXES
 from internvideo.datasets.lists import (
     BadList,
+    class_names,
     class_number,
     class_numbers,
     csv_rows,
@@ -25,11 +26,14 @@ from internvideo.datasets.lists import (
     span,
 )
 from internvideo.datasets.sample import Media, PathLike, Sample, Samples, uid_of
+from internvideo.errors import nearest
 
 FILE = ("file", "path", "video", "image", "filename")
 CAPTION = ("caption", "text", "name", "sentence")
 SOURCE = ("source", "source_group", "film", "person")
 BATCH = 4096
+SHOWN = 5  # rows that cannot be used, of each list
+Columns = Mapping[str, object]  # name -> a value, or a list of values
 
 
 def read_table(
@@ -37,36 +41,87 @@ def read_table(
     root: PathLike,
     *,
     classes: Sequence[str] | PathLike | None = None,
-    where: Mapping[str, object] | None = None,
+    where: Columns | None = None,
+    unless: Columns | None = None,
     corpus: str = "",
 ) -> Samples:
-    """One sample per row. where: column -> value that rows must have, such as a split or a fold.
+    """One sample per row. where: what columns must say, such as a split or a fold; unless: what none of them may say.
 
-    classes: names in the order of their numbers, for tables with `label` alone; `label_id` counts if it is there.
+    classes: names in the order of their numbers; by default those of the table (`table_classes`). `label_id` counts if
+    it is there. Raises BadList with the first of the rows that cannot be used.
     """
-    numbers = class_numbers(classes) if classes is not None else None
-    name = corpus or PurePath(path).stem
-    rows = (row for row in _rows(path) if all(str(row.get(key)) == str(value) for key, value in (where or {}).items()))
-    return Samples(_sample(row, path, root, numbers, name) for row in rows)
+    names = table_classes(path) if classes is None else class_names(classes)
+    numbers = class_numbers(names) if names else None
+    problems: list[str] = []
+    kept = (row for row in _rows(path, problems) if _says(row, where, all) and not (unless and _says(row, unless, any)))
+    found = Samples(_usable(kept, problems, path, root, numbers, corpus or PurePath(path).stem), names)
+    if problems:
+        told = "\n".join(["", *problems[:SHOWN], *(["..."] if len(problems) > SHOWN else [])])
+        raise BadList(f"{len(problems)} rows of `{path}` cannot be used:{told}", "mend these rows, or take them out")
+    return found
 
 
-def label_names(path: PathLike) -> tuple[str, ...]:
-    """The different values of the column `label`, sorted; () if there is none, or if `label_id` numbers them."""
-    rows = [row for row in _rows(path) if row.get("label") not in (None, "")]
-    return (
-        ()
-        if any(row.get("label_id") not in (None, "") for row in rows)
-        else tuple(sorted({str(row["label"]) for row in rows}))
-    )
+def table_classes(path: PathLike) -> tuple[str, ...]:
+    """The names in the column `label`: in the order of `label_id` if that is there, else sorted; () without names.
+
+    Of several names for one number the first counts; `read_table` complains of the others.
+    """
+    by_number: dict[int, str] = {}
+    names: set[str] = set()
+    for row in _rows(path, []):
+        if "label" not in row:
+            return ()
+        name = "" if row["label"] is None else str(row["label"])
+        if name and row.get("label_id") in (None, ""):
+            names.add(name)
+        elif name and (place := str(row["label_id"]).strip()).isdecimal():
+            by_number.setdefault(int(place), name)
+    if by_number:
+        return tuple(by_number.get(place, f"class {place}") for place in range(max(by_number) + 1))
+    return tuple(sorted(names, key=int if all(name.isdecimal() for name in names) else None))
 
 
-def _rows(path: PathLike) -> Iterator[dict[str, Any]]:
+def _class_id(row: Mapping[str, Any], path: PathLike) -> int:
+    place = number(row["label_id"], "label_id", path)
+    if place < 0 or place != int(place):
+        raise BadList(f"`{path}`: the label_id `{row['label_id']}` is no number of a class", "0, 1, 2 ...")
+    return int(place)
+
+
+def _says(row: Mapping[str, Any], wanted: Columns | None, how: Any) -> bool:
+    def fits(key: str, value: object) -> bool:
+        if key not in row:
+            raise BadList(f"there is no column `{key}`", nearest(key, map(str, row)))
+        values = value if isinstance(value, list | tuple) else [value]
+        return str(row.get(key)) in map(str, values)
+
+    return bool(how(fits(key, value) for key, value in (wanted or {}).items()))
+
+
+def _usable(
+    rows: Iterable[Mapping[str, Any]],
+    problems: list[str],
+    path: PathLike,
+    root: PathLike,
+    numbers: Mapping[str, int] | None,
+    corpus: str,
+) -> Iterator[Sample]:
+    for row in rows:
+        try:
+            yield _sample(row, path, root, numbers, corpus)
+        except BadList as error:
+            if _first(row, FILE) is None and not any(name in row for name in FILE):
+                raise
+            problems.append(f"{_first(row, FILE)}: {error.problem}" + (f" ({error.hint})" if error.hint else ""))
+
+
+def _rows(path: PathLike, problems: list[str]) -> Iterator[dict[str, Any]]:
     suffix = PurePath(path).suffix.lower()
     if suffix == ".parquet":
         return parquet_rows(path)
     if suffix in (".jsonl", ".ndjson", ".json"):
         return json_lines(path)
-    return iter(csv_rows(path, delimiter="\t" if suffix == ".tsv" else ","))
+    return iter(csv_rows(path, delimiter="\t" if suffix == ".tsv" else ",", problems=problems))
 
 
 def parquet_rows(path: PathLike) -> Iterator[dict[str, Any]]:
@@ -88,11 +143,6 @@ def _sample(
     stretch = None
     if row.get("start") not in (None, "") and row.get("end") not in (None, ""):
         stretch = span(row["start"], row["end"], path)
-    label = None
-    if row.get("label_id") not in (None, ""):
-        label = int(number(row["label_id"], "label_id", path))
-    elif row.get("label") not in (None, "") and numbers is not None:
-        label = class_number(numbers, str(row["label"]), path)
     captions = _texts(_first(row, CAPTION))
     media: Media = "image" if str(file).lower().endswith(SUFFIXES) else "video"
     source = _first(row, SOURCE)
@@ -101,10 +151,23 @@ def _sample(
         joined(root, str(file)),
         stretch,
         captions,
-        label,
+        _label(row, path, numbers),
         str(source if source is not None else file),
         media,
     )
+
+
+def _label(row: Mapping[str, Any], path: PathLike, numbers: Mapping[str, int] | None) -> int | None:
+    """The number of the class; where the row gives number and name, they must agree with `numbers`."""
+    named = None
+    if row.get("label") not in (None, "") and numbers is not None:
+        named = class_number(numbers, str(row["label"]), path)
+    if row.get("label_id") in (None, ""):
+        return named
+    place = _class_id(row, path)
+    if named not in (None, place):
+        raise BadList(f"`{path}`: class {place} is called `{row['label']}`, which is class {named}")
+    return place
 
 
 def _first(row: Mapping[str, Any], names: Iterable[str]) -> Any:

@@ -147,7 +147,7 @@ class Question:
         self.model, self._temperature = model, temperature
         self.card = card_of(model)
         self._ensemble = self.card.family.ensemble
-        self.labels = () if labels is None else read_labels(labels)
+        self.labels = self.card.classes if labels is None else read_labels(labels)
         self._texts = np.empty((0, 0, 0))
         if self._ensemble in FAMILY_ENSEMBLES:
             if not self.labels:

@@ -20,7 +20,7 @@ from internvideo.jobs.curves import draw_curves
 from internvideo.jobs.prepare import card_of
 from internvideo.jobs.talk import CountTalk, note
 from internvideo.jobs.train_cost import TRIED_CLIPS, TrainCost, step_cost, train_cost, tried_speed
-from internvideo.jobs.train_data import clip_recipe, count_corpus, names_of, pinned, read_corpus, tell_coverage
+from internvideo.jobs.train_data import clip_recipe, count_corpus, names_of, pinned, read_corpus, tell_list
 from internvideo.jobs.train_score import held_out_scores
 from internvideo.jobs.train_start import begin, config_of, merged_with_start
 from internvideo.models import MODELS, with_card
@@ -113,17 +113,20 @@ def run_train(
     with distributed.start() as device:
         recipe = recipe_of(name, overrides)
         corpora = [read_corpus(each) for each in recipe.corpora]
-        held_out = read_corpus(recipe.held_out) if recipe.held_out else None
+        recipe = _with_classes(recipe, corpora)
+        held_out = read_corpus(recipe.held_out, corpora[0].samples.classes) if recipe.held_out else None
         for corpus in [*corpora, held_out] if held_out else corpora:
             _check_labels(recipe, corpus)
             if distributed.is_main():
-                tell_coverage(corpus)
+                tell_list(corpus)
         return _Run(recipe, Path(out), corpora, held_out, device).go(changed)
 
 
 def estimate(name: str, out: str | os.PathLike[str] | None = None, *, overrides: Sequence[str] = ()) -> TrainCost:
     """What `run_train` would cost on this machine. Writes nothing. out: an earlier run, whose speed counts."""
     recipe = recipe_of(name, overrides)
+    if isinstance(recipe.objective, Classify) and not recipe.objective.classes:
+        recipe = _with_classes(recipe, [read_corpus(each) for each in recipe.corpora])
     model = begin(recipe, shapes=True)
     card = card_of(model)
     samples = sum(count_corpus(corpus) for corpus in recipe.corpora)
@@ -154,7 +157,7 @@ class _Run:
         with torch.random.fork_rng([]):
             torch.manual_seed(recipe.seed)
             self.model = begin(recipe).to(device)
-            self.card = card_of(self.model)
+            self.card = _named(card_of(self.model), recipe, corpora)
         context = _context(recipe, self.model, self.card)
         self.clips = clip_recipe(recipe, self.card.preprocess, context)
         self.seen = clip_recipe(recipe, self.card.preprocess, context, evaluation=True)
@@ -302,6 +305,29 @@ def _context(recipe: TrainRecipe, model: nn.Module, card: Card) -> int:
         return 0
     text = getattr(getattr(model, "config", None), "text", None)
     return int(getattr(text, "context", card.family.context))
+
+
+def _with_classes(recipe: TrainRecipe, corpora: list[Corpus]) -> TrainRecipe:
+    """The recipe with as many classes as the lists have, if it leaves that open. Raises UsageError if they differ."""
+    if not isinstance(recipe.objective, Classify):
+        return recipe
+    lists = {corpus.samples.classes: corpus.name for corpus in corpora if corpus.samples.classes}
+    if len(lists) > 1:
+        raise UsageError(
+            f"`{'` and `'.join(lists.values())}` have different classes", "give both the same option `classes`"
+        )
+    if recipe.objective.classes:
+        return recipe
+    highest = max(corpus.samples.highest_label for corpus in corpora) + 1
+    count = max(highest, *map(len, lists)) if lists else highest
+    if count < 2:
+        raise UsageError(f"the lists have {count} classes", "there must be two at least; is there a column `label`?")
+    return replace(recipe, objective=replace(recipe.objective, classes=count))
+
+
+def _named(card: Card, recipe: TrainRecipe, corpora: list[Corpus]) -> Card:
+    """The card with the names of the classes that will be learned."""
+    return replace(card, classes=corpora[0].samples.classes) if isinstance(recipe.objective, Classify) else card
 
 
 def _check_labels(recipe: TrainRecipe, corpus: Corpus) -> None:

@@ -2,6 +2,7 @@
 
 import inspect
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ from internvideo.datasets.sample import Samples, coverage, with_text
 from internvideo.datasets.table import read_table
 from internvideo.errors import UsageError, nearest, pick
 from internvideo.jobs.talk import note
-from internvideo.records import Preprocess
+from internvideo.records import Preprocess, Span
 from internvideo.store.faults import shown
 from internvideo.training.recipe import CorpusRecipe, TrainRecipe
 
@@ -26,6 +27,8 @@ FREE = (
     *("workers", "log_every", "logs", "save_every", "processes", "parallel", "compile", "recompute"),
     *("list", "root", "published"),
 )
+
+CLASSES_SHOWN = 20
 
 
 def read_moving_shapes(
@@ -54,24 +57,31 @@ def _rendered(path: Path, clips: int, split: Split, size: int, seconds: float) -
 TRAINING_READERS: Mapping[str, Callable[..., Samples]] = {**READERS, "moving_shapes": read_moving_shapes}
 
 
-def read_corpus(recipe: CorpusRecipe) -> Corpus:
-    """The list of a recipe. Raises UsageError for an unknown reader or option, and for a list that is empty."""
+def read_corpus(recipe: CorpusRecipe, classes: Sequence[str] = ()) -> Corpus:
+    """The list of a recipe. Raises UsageError for an unknown reader or option, and for a list that is empty.
+
+    classes: how those of another list are numbered, if this one does not say.
+    """
+    if not recipe.list:
+        raise UsageError(f"the recipe leaves open which list `{recipe.name}` is", f"corpora.{recipe.name}.list=FILE")
     reader = pick(TRAINING_READERS, recipe.reader, "reader")
     _check_options(reader, recipe)
     root = recipe.root or str(Path(recipe.list).parent)
-    samples = reader(recipe.list, root, **recipe.options)
+    named = {"classes": classes} if classes and "classes" in _options(reader) else {}
+    samples = reader(recipe.list, root, **{**named, **recipe.options})
     if recipe.least_words:
         samples = with_text(samples, recipe.least_words)
     return Corpus(recipe.name, samples, recipe.share)
 
 
-def _check_options(reader: Callable[..., Samples], recipe: CorpusRecipe) -> None:
+def _options(reader: Callable[..., Samples]) -> list[str]:
     bound = getattr(reader, "keywords", {})
-    taken = [
-        name
-        for name, one in inspect.signature(reader).parameters.items()
-        if one.kind is one.KEYWORD_ONLY and name not in bound
-    ]
+    parameters = inspect.signature(reader).parameters.items()
+    return [name for name, one in parameters if one.kind is one.KEYWORD_ONLY and name not in bound]
+
+
+def _check_options(reader: Callable[..., Samples], recipe: CorpusRecipe) -> None:
+    taken = _options(reader)
     for name in recipe.options:
         if name not in taken:
             raise UsageError(f"the reader `{recipe.reader}` of `{recipe.name}` has no option `{name}`",
@@ -95,14 +105,47 @@ def names_of(corpora: Sequence[Corpus], uids: Sequence[int]) -> list[str]:
     return [f"`{shown(found[uid])}`" if uid in found else str(uid) for uid in uids]
 
 
-def tell_coverage(corpus: Corpus) -> None:
-    """Say how much of a list is missing. Raises UsageError if all of it is."""
-    found = coverage(corpus.samples)
+def tell_list(corpus: Corpus) -> None:
+    """Say what is in a list: clips and classes, files that are missing, samples that come twice.
+
+    Raises UsageError if all files are missing, and for a stretch of a file that belongs to two classes.
+    """
+    samples = corpus.samples
+    if samples.labelled:
+        counts = Counter(sample.label for sample in samples if sample.label is not None)
+        names = [samples.classes[label] if samples.classes else f"class {label}" for label in sorted(counts)]
+        counted = [f"{name} {count}" for name, (_, count) in zip(names, sorted(counts.items()), strict=True)]
+        more = f" and {len(counted) - CLASSES_SHOWN} more classes" if len(counted) > CLASSES_SHOWN else ""
+        note(f"`{corpus.name}`: {len(samples):,} clips of {len(counted)} classes: "
+             f"{', '.join(counted[:CLASSES_SHOWN])}{more}")  # fmt: skip
+    _tell_twice(corpus)
+    found = coverage(samples)
     if found.missing_samples:
         told = f"`{corpus.name}`: {found.missing_files:,} of {found.files:,} files are missing"
         if found.missing_samples == found.samples:
             raise UsageError(f"{told}, such as {found.examples[0]!r}", "is its root right?")
-        note(f"{told} ({found.share:.1%} of its samples), such as {found.examples[0]!r}; others take their place")
+        note(f"{told} ({found.share:.1%} of its samples), such as {_first(found.examples)}; others take their place")
+
+
+def _tell_twice(corpus: Corpus) -> None:
+    seen: dict[tuple[str, Span | None], int | None] = {}
+    twice: list[str] = []
+    torn: list[str] = []
+    for sample in corpus.samples if corpus.samples.labelled and not corpus.samples.captioned else ():
+        place = (sample.path, sample.span)
+        if place in seen:
+            (twice if seen[place] == sample.label else torn).append(sample.path)
+        seen.setdefault(place, sample.label)
+    if torn:
+        raise UsageError(
+            f"`{corpus.name}`: {len(torn):,} clips have two classes: {_first(torn)}", "leave one line for each clip"
+        )
+    if twice:
+        note(f"`{corpus.name}`: {len(twice):,} clips come more than once and count so: {_first(twice)}")
+
+
+def _first(paths: Sequence[str], count: int = 5) -> str:
+    return ", ".join(map(repr, paths[:count])) + (", ..." if len(paths) > count else "")
 
 
 def clip_recipe(recipe: TrainRecipe, how: Preprocess, context: int, *, evaluation: bool = False) -> ClipRecipe:

@@ -91,6 +91,7 @@ class Card:
     licence: Licence
     weights: str  # SHA-256 of the file, in hex, or "random"
     source: str = ""  # file name, address or hub id; "" for random weights
+    classes: tuple[str, ...] = ()  # names of what a class head answers, in order; () if nobody says
 
 
 RANDOM = Licence("random weights")

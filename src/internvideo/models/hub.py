@@ -49,6 +49,7 @@ def save_pretrained(model: nn.Module, folder: str | PathLike[str]) -> Path:
         "licence": asdict(card.licence),
         "source": card.source,
         "source_sha256": card.weights,
+        "classes": card.classes,
     }
     write_weights(place / WEIGHTS, model.state_dict(), {"format": "pt", **licence_facts(card.licence)})
     (place / CONFIG).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n", "utf-8")
@@ -74,11 +75,13 @@ def from_pretrained(source: str | PathLike[str], *, revision: str | None = None)
             kind = type(cast(Configured, model()).config)
             network: nn.Module = model.network(_filled(kind, about["network"]))
         preprocess, licence = _filled(Preprocess, about["preprocess"]), _filled(Licence, about["licence"])
+        classes = tuple(map(str, about.get("classes", ())))
     except (OSError, KeyError, TypeError, ValueError) as error:
         hint = "it must be the folder that `save_pretrained` wrote; for a file of weights use `load_model`"
         raise WeightsError(f"{shown(folder / CONFIG)} does not describe a network of ours: {error}", hint) from error
     load(network, read_weights(folder / WEIGHTS))
-    card = Card(name, model.family, preprocess, licence, weights_hash(folder / WEIGHTS), shown(Path(source)))
+    digest = weights_hash(folder / WEIGHTS)
+    card = Card(name, model.family, preprocess, licence, digest, shown(Path(source)), classes)
     return with_card(network, card)
 
 

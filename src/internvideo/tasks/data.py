@@ -15,7 +15,7 @@ from internvideo.datasets.moving_shapes.rendered import rendered
 from internvideo.datasets.moving_shapes.world import Plot, Scene, Split, scene
 from internvideo.datasets.readers import READERS
 from internvideo.datasets.sample import Sample, Samples, uid_of
-from internvideo.datasets.table import FILE, label_names
+from internvideo.datasets.table import FILE, table_classes
 from internvideo.errors import UsageError, nearest, pick
 
 SMALL_WORLD = "moving_shapes"
@@ -108,7 +108,7 @@ def classes_of(data: Data) -> tuple[str, ...]:
     name = data.reader or (_recognised(place) if place.exists() else "")
     if name == "folders":
         return tuple(sorted(each.name for each in place.iterdir() if each.is_dir()))
-    return label_names(place) if name == "table" else ()
+    return table_classes(place) if name == "table" else ()
 
 
 def _taken(reader: Callable[..., Samples]) -> list[str]:

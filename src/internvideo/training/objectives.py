@@ -168,7 +168,10 @@ class ContrastiveCaption(Contrastive):
 
 @dataclass(frozen=True, kw_only=True)
 class Classify(Objective):
-    """Name the class. Needs video, label. Mixup, CutMix and label smoothing as in the fine-tunings of VideoMAE."""
+    """Name the class. Needs video, label. Mixup, CutMix and label smoothing as in the fine-tunings of VideoMAE.
+
+    classes: 0 in a recipe stands for as many as its lists have.
+    """
 
     classes: int
     smoothing: float = 0.0
