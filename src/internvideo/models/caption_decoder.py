@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from internvideo.models.layers import attend
+from internvideo.models.layers import Linear, attend
 from internvideo.models.renaming import Renames, Shapes, count
 
 
@@ -43,10 +43,10 @@ class CaptionDecoder(nn.Module):
         self.layers = nn.ModuleList(CaptionLayer(config) for _ in range(config.depth))
         self.predict = nn.Sequential(
             nn.LayerNorm(width),
-            nn.Linear(width, width),
+            Linear(width, width),
             nn.GELU(),
             nn.LayerNorm(width),
-            nn.Linear(width, config.vocabulary),
+            Linear(width, config.vocabulary),
         )
         self._initialise()
 
@@ -106,9 +106,9 @@ class VideoPool(nn.Module):
         self.heads, head = config.heads, config.width // config.heads
         self.norm = ScaleNorm(config.width)
         self.memory_norm = ScaleNorm(config.video_width)
-        self.query = nn.Linear(config.width, config.width, bias=False)
-        self.key_value = nn.Linear(config.video_width, 2 * head, bias=False)
-        self.out = nn.Linear(config.width, config.width, bias=False)
+        self.query = Linear(config.width, config.width, bias=False)
+        self.key_value = Linear(config.video_width, 2 * head, bias=False)
+        self.out = Linear(config.width, config.width, bias=False)
 
     def forward(self, queries: Tensor, video: Tensor) -> Tensor:
         """(B, Q, W), (B, N, D) -> (B, Q, W)."""
@@ -126,9 +126,9 @@ class CausalBlock(nn.Module):
         self.widths = [width, head, head, 8 * width]
         self.norm = ScaleNorm(width)
         self.rotary = Rotary(head)
-        self.fused = nn.Linear(width, sum(self.widths), bias=False)
-        self.out = nn.Linear(width, width, bias=False)
-        self.down = nn.Linear(4 * width, width, bias=False)
+        self.fused = Linear(width, sum(self.widths), bias=False)
+        self.out = Linear(width, width, bias=False)
+        self.down = Linear(4 * width, width, bias=False)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, L, W) -> (B, L, W), to be added."""
@@ -146,11 +146,11 @@ class CrossBlock(nn.Module):
         super().__init__()
         self.heads, head, width = config.heads, config.width // config.heads, config.width
         self.norm = ScaleNorm(width)
-        self.query = nn.Linear(width, width, bias=False)
-        self.key_value = nn.Linear(width, 2 * head, bias=False)
-        self.out = nn.Linear(width, width, bias=False)
-        self.up = nn.Linear(width, 8 * width, bias=False)
-        self.down = nn.Linear(4 * width, width, bias=False)
+        self.query = Linear(width, width, bias=False)
+        self.key_value = Linear(width, 2 * head, bias=False)
+        self.out = Linear(width, width, bias=False)
+        self.up = Linear(width, 8 * width, bias=False)
+        self.down = Linear(4 * width, width, bias=False)
 
     def forward(self, tokens: Tensor, memory: Tensor) -> Tensor:
         """(B, L, W), (B, Q, W) -> (B, L, W), to be added."""

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
-from internvideo.models.layers import FeedForward, attend
+from internvideo.models.layers import FeedForward, Linear, attend
 from internvideo.models.uniformerv2 import UNIFORMERV2_DEBUG, UNIFORMERV2_L14_336, UniFormerV2, UniFormerV2Config
 from internvideo.models.videomae import CLASSIFIER_DEBUG, CLASSIFIER_H, ClassifierConfig, VideoMAEClassifier
 from internvideo.ops.losses import denormalise
@@ -115,9 +115,9 @@ class Bridge(nn.Module):
         self.gate_mlp = nn.Parameter(torch.zeros(()))
         self.norm1 = nn.LayerNorm(width)
         self.norm_memory = nn.LayerNorm(memory_width)
-        self.query = nn.Linear(width, width)
-        self.key_value = nn.Linear(memory_width, 2 * width)
-        self.out = nn.Linear(width, width)
+        self.query = Linear(width, width)
+        self.key_value = Linear(memory_width, 2 * width)
+        self.out = Linear(width, width)
         self.norm2 = nn.LayerNorm(width)
         self.mlp = FeedForward(width, 4 * width, "gelu", dropout)
 

@@ -9,14 +9,14 @@ CPUs both may be slower than fp32. `advised` says which; `benchmarks/embed.py` m
 import warnings
 
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from internvideo.errors import UsageError, nearest
-from internvideo.models.layers import SelfAttention
+from internvideo.models.layers import QUICK, FeedForward, QuickGELU, SelfAttention
 from internvideo.models.meta import shapes_only
 from internvideo.models.text_tower import TextTower
 from internvideo.models.videomae import KeylessBiasAttention
+from internvideo.ops.products import Activation, fast_halves, linear
 
 HALVES = {"bf16": torch.bfloat16, "fp16": torch.float16}
 PRECISIONS = ("fp32", *HALVES, "int8")
@@ -41,11 +41,9 @@ def convert(model: nn.Module, precision: str) -> nn.Module:
             setattr(model.get_submodule(parent), own, _with_whole_bias(block))
     texts = {part for tower in model.modules() if isinstance(tower, TextTower) for part in tower.modules()}
     for block in [part for part in model.modules() if part not in texts]:
-        for name, layer in list(block.named_children()):
-            if isinstance(layer, nn.Linear) and (isinstance(block, SelfAttention) or name in ("up", "down")):
-                wide = name == "qkv"  # attention itself is faster in fp32 on CPUs
-                made = Int8Linear(layer) if precision == "int8" else HalfLinear(layer, HALVES[precision], wide)
-                setattr(block, name, made)
+        if isinstance(block, SelfAttention | FeedForward):
+            for name, layer in _converted(block, precision).items():
+                setattr(block, name, layer)
     return model
 
 
@@ -57,18 +55,47 @@ def advised() -> str:
     return "int8" if cpu._is_vnni_supported() else "fp32"
 
 
-class HalfLinear(nn.Module):
-    """A linear layer in half precision; takes any precision."""
+def _converted(block: SelfAttention | FeedForward, precision: str) -> dict[str, nn.Module]:
+    """The parts of a block that change."""
+    if precision == "int8":
+        names = ("qkv", "out") if isinstance(block, SelfAttention) else ("up", "down")
+        return {name: Int8Linear(getattr(block, name)) for name in names}
+    dtype = HALVES[precision]
+    if isinstance(block, SelfAttention):  # attention itself is faster in fp32 where halves are slow
+        return {"qkv": HalfLinear(block.qkv, dtype, fp32_on_cpu=not fast_halves()), "out": HalfLinear(block.out, dtype)}
+    quick = isinstance(block.activation, QuickGELU)
+    factor = QUICK if quick else 1.0  # see `FeedForward`
+    up = HalfLinear(block.up, dtype, "swish" if quick else "gelu", factors=(factor, factor))
+    return {"up": up, "activation": nn.Identity(), "down": HalfLinear(block.down, dtype, factors=(1 / factor, 1.0))}
 
-    def __init__(self, layer: nn.Linear, dtype: torch.dtype, fp32_on_cpu: bool) -> None:
+
+class HalfLinear(nn.Module):
+    """A linear layer in half precision, with the activation behind it; takes any precision.
+
+    factors: of weight and bias.
+    """
+
+    def __init__(
+        self,
+        layer: nn.Linear,
+        dtype: torch.dtype,
+        activation: Activation = "none",
+        *,
+        factors: tuple[float, float] = (1.0, 1.0),
+        fp32_on_cpu: bool = False,
+    ) -> None:
         super().__init__()
-        self.weight = nn.Parameter(layer.weight.detach().to(dtype), requires_grad=False)
-        self.bias = None if layer.bias is None else nn.Parameter(layer.bias.detach().to(dtype), requires_grad=False)
+        parts = (layer.weight, layer.bias)
+        self.weight, self.bias = (
+            None if part is None else nn.Parameter((part.detach() * factor).to(dtype), requires_grad=False)
+            for part, factor in zip(parts, factors, strict=True)
+        )
+        self.activation: Activation = activation
         self.fp32_on_cpu = fp32_on_cpu
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., K) -> (..., N) in half precision, or in fp32 if asked for."""
-        out = F.linear(x.to(self.weight.dtype), self.weight, self.bias)
+        out = linear(x.to(self.weight.dtype), self.weight, self.bias, self.activation)
         return out.float() if self.fp32_on_cpu and out.is_cpu else out
 
 

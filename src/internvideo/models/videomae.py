@@ -9,13 +9,13 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
-import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from internvideo.models.layers import (
     DropPath,
     DropPathPer,
     FeedForward,
+    Linear,
     TubePatches,
     attend,
     drop_rates,
@@ -26,6 +26,7 @@ from internvideo.models.layers import (
 )
 from internvideo.models.renaming import Renames, Shapes, count, prefixed
 from internvideo.models.weights import Weights
+from internvideo.ops.products import linear
 
 Grid = tuple[int, int, int]  # tokens along time, height and width
 
@@ -106,7 +107,7 @@ class VideoMAE(nn.Module):
         self.mask_token = nn.Parameter(torch.empty(1, 1, narrow))
         self.encoder = Encoder(clip, config.encoder, norm=True)
         self.decoder = Decoder(config.decoder, outputs=3 * clip.tubelet * clip.patch**2)
-        self.to_decoder = nn.Linear(width, narrow, bias=False)
+        self.to_decoder = Linear(width, narrow, bias=False)
         self.encoder_positions, self.decoder_positions = Positions(clip.grid, width), Positions(clip.grid, narrow)
         self._initialise()
 
@@ -150,7 +151,7 @@ class VideoMAEClassifier(nn.Module):
         self.token_norm = None if config.mean_pool else nn.LayerNorm(width, EPSILON)
         self.mean_norm = nn.LayerNorm(width, EPSILON) if config.mean_pool else None
         self.head_dropout = nn.Dropout(config.head_dropout)
-        self.head = nn.Linear(width, config.classes)
+        self.head = Linear(width, config.classes)
         self._initialise()
 
     def tokens(self, video: Tensor) -> Tensor:
@@ -216,7 +217,7 @@ class Decoder(nn.Module):
         super().__init__()
         self.blocks = blocks_of(config)
         self.norm = nn.LayerNorm(config.width, EPSILON)
-        self.head = nn.Linear(config.width, outputs)
+        self.head = Linear(config.width, outputs)
 
     def forward(self, tokens: Tensor, hidden: int) -> Tensor:
         """(B, N, D) -> (B, hidden, outputs)."""
@@ -257,15 +258,15 @@ class KeylessBiasAttention(nn.Module):
         self.heads = config.heads
         self.query_bias = nn.Parameter(torch.zeros(config.width)) if config.bias else None
         self.value_bias = nn.Parameter(torch.zeros(config.width)) if config.bias else None
-        self.qkv = nn.Linear(config.width, 3 * config.width, bias=False)
-        self.out = nn.Linear(config.width, config.width)
+        self.qkv = Linear(config.width, 3 * config.width, bias=False)
+        self.out = Linear(config.width, config.width)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """tokens: (B, N, D) -> (B, N, D)."""
         bias = None
         if self.query_bias is not None and self.value_bias is not None:
             bias = torch.cat([self.query_bias, torch.zeros_like(self.value_bias), self.value_bias])
-        q, k, v = F.linear(tokens, self.qkv.weight, bias).chunk(3, dim=-1)
+        q, k, v = linear(tokens, self.qkv.weight, bias).chunk(3, dim=-1)
         out: Tensor = self.out(attend(q, k, v, heads=self.heads))
         return out
 
