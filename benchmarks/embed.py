@@ -10,93 +10,28 @@ cosine to fp32 of at least 0.999. A ratio is the median over rounds of baseline 
 """
 
 import argparse
-import statistics
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
 
 import torch
 import torch.nn.functional as F  # noqa: N812
-from torch import Tensor, nn
+from torch import nn
 
 from internvideo.errors import UsageError
 from internvideo.models import MODELS, viclip, videomae
 from internvideo.models.precision import PRECISIONS, advised, convert
 from internvideo.models.renaming import to_theirs
 from internvideo.models.weights import write_weights
-from pairing import Peer, Seconds, circumstances, median, paired, peer, spread, write
+from pairing import Peer, circumstances, compared, paired, peer, write
+from plain_viclip import PlainVideo
 
 TARGETS = {"fp32": 1.0, "best": 2.3}  # times as fast as the plain formulation
 COSINE = 0.999
 PEER_SCRIPT = Path(__file__).with_name("embed_peer.py")
-
-
-class PlainBlock(nn.Module):
-    """A residual block as published: tokens (N, B, D), the attention module of PyTorch, x sigmoid(1.702 x)."""
-
-    def __init__(self, ours: nn.Module, width: int, heads: int) -> None:
-        super().__init__()
-        self.attention = nn.MultiheadAttention(width, heads)
-        self.norm1, self.norm2 = deepcopy(ours.norm1), deepcopy(ours.norm2)
-        self.up, self.down = deepcopy(ours.mlp.up), deepcopy(ours.mlp.down)
-        with torch.no_grad():
-            self.attention.in_proj_weight.copy_(ours.attention.qkv.weight)
-            self.attention.in_proj_bias.copy_(ours.attention.qkv.bias)
-            self.attention.out_proj.weight.copy_(ours.attention.out.weight)
-            self.attention.out_proj.bias.copy_(ours.attention.out.bias)
-
-    def forward(self, x: Tensor) -> Tensor:
-        y = self.norm1(x)
-        x = x + self.attention(y, y, y, need_weights=False)[0]
-        y = self.up(self.norm2(x))
-        return x + self.down(y * torch.sigmoid(1.702 * y))
-
-
-class PlainViCLIP(nn.Module):
-    """The video tower as published, with the weights of ours."""
-
-    def __init__(self, ours: viclip.VideoTower) -> None:
-        super().__init__()
-        config = ours.config
-        self.conv = nn.Conv3d(
-            3, config.width, (1, config.patch, config.patch), (1, config.patch, config.patch), bias=False
-        )
-        self.class_token, self.positions, self.times = ours.class_token, ours.positions, ours.times
-        self.norm_in, self.norm_out, self.projection = ours.norm_in, ours.norm_out, ours.projection
-        self.blocks = nn.Sequential(*(PlainBlock(block, config.width, config.heads) for block in ours.blocks))
-        with torch.no_grad():
-            self.conv.weight.copy_(ours.patches.weight)
-
-    def forward(self, video: Tensor) -> Tensor:
-        x = self.conv(video)
-        b, width, t, _, _ = x.shape
-        x = x.permute(0, 2, 3, 4, 1).reshape(b * t, -1, width)
-        x = torch.cat([self.class_token.expand(b * t, 1, width), x], 1) + self.positions
-        head, x = x[:b, :1], x[:, 1:]
-        x = x.reshape(b, t, -1, width).transpose(1, 2) + self.times
-        x = torch.cat([head, x.reshape(b, -1, width)], 1)
-        x = self.blocks(self.norm_in(x).transpose(0, 1)).transpose(0, 1)
-        return F.normalize(self.norm_out(x)[:, 0] @ self.projection, dim=-1)
-
-
-def row(
-    name: str, taken: Mapping[str, Sequence[Seconds]], base: str, ours: str, target: float | None
-) -> dict[str, object]:
-    """What was measured of one pair, in wall seconds; also the ratio of CPU seconds."""
-    pairs = list(zip(taken[base], taken[ours], strict=True))
-    ratio = statistics.median(one.wall / two.wall for one, two in pairs)
-    return {
-        "row": name,
-        "baseline_s": round(median(taken[base], "wall"), 3),
-        "ours_s": round(median(taken[ours], "wall"), 3),
-        "ratio": round(ratio, 2),
-        "cpu_ratio": round(statistics.median(one.cpu / two.cpu for one, two in pairs), 2),
-        "spread": round(max(spread(taken[base], "wall"), spread(taken[ours], "wall")), 2),
-        "target": target,
-    }
 
 
 def measure_viclip(depth: int, rounds: int) -> list[dict[str, object]]:
@@ -106,7 +41,7 @@ def measure_viclip(depth: int, rounds: int) -> list[dict[str, object]]:
     exact = viclip.ViCLIP(config).eval()
     nn.init.normal_(exact.video.times, std=0.02)
     video = torch.randn(1, 3, 8, 224, 224)
-    plain = PlainViCLIP(exact.video).eval()
+    plain = PlainVideo(exact.video).eval()
     calls: dict[str, Callable[[], object]] = {"plain": lambda: plain(video), "fp32": lambda: exact.encode_video(video)}
     expected = plain(video)
     torch.testing.assert_close(exact.encode_video(video), expected, rtol=0, atol=2e-5)
@@ -120,7 +55,7 @@ def measure_viclip(depth: int, rounds: int) -> list[dict[str, object]]:
         fits[precision] = float(F.cosine_similarity(other.encode_video(video), expected).min())
         calls[precision] = lambda other=other: other.encode_video(video)
     taken = paired(calls, rounds)
-    rows = [row(f"ViCLIP-B/16 {name}", taken, "plain", name, TARGETS.get(name)) for name in fits]
+    rows = [compared(f"ViCLIP-B/16 {name}", taken, "plain", name, TARGETS.get(name)) for name in fits]
     for found, fit in zip(rows, fits.values(), strict=True):
         found["cosine"] = round(fit, 5)
     allowed = [found for found, fit in zip(rows, fits.values(), strict=True) if fit >= COSINE]
@@ -148,7 +83,7 @@ def measure_videomae(depth: int, rounds: int) -> list[dict[str, object]]:
             torch.testing.assert_close(model(video)[0], answer, rtol=1e-3, atol=1e-3)
             calls = {"transformers": other.seconds, "fp32": lambda: model(video)}
             taken = paired(calls, rounds)
-    return [row("VideoMAE-B/16 fp32 against transformers", taken, "transformers", "fp32", TARGETS["fp32"])]
+    return [compared("VideoMAE-B/16 fp32 against transformers", taken, "transformers", "fp32", TARGETS["fp32"])]
 
 
 def main() -> int:

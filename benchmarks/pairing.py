@@ -61,6 +61,38 @@ def spread(taken: Sequence[Seconds], kind: str = "cpu") -> float:
     return (max(values) - min(values)) / statistics.median(values)
 
 
+def compared(
+    name: str, taken: Mapping[str, Sequence[Seconds]], base: str, ours: str, target: float | None
+) -> dict[str, object]:
+    """A row about one pair: medians in wall seconds, and how many times as fast ours is, in wall and in CPU seconds."""
+    pairs = list(zip(taken[base], taken[ours], strict=True))
+    return {
+        "row": name,
+        "baseline_s": round(median(taken[base], "wall"), 3),
+        "ours_s": round(median(taken[ours], "wall"), 3),
+        "ratio": round(statistics.median(one.wall / two.wall for one, two in pairs), 2),
+        "cpu_ratio": round(statistics.median(one.cpu / two.cpu for one, two in pairs), 2),
+        "spread": round(max(spread(taken[base], "wall"), spread(taken[ours], "wall")), 2),
+        "target": target,
+    }
+
+
+def product_peaks(precisions: Sequence[str] = ("fp32", "bf16"), size: int = 2048) -> dict[str, float]:
+    """GFLOP/s of the best of seven products of square matrices: in fp32 by the faster library, and in bf16."""
+    import torch
+
+    from internvideo.ops.products import linear
+
+    found = {}
+    for precision in precisions:
+        dtype = torch.float32 if precision == "fp32" else torch.bfloat16
+        one, other = (torch.randn(size, size).to(dtype) for _ in range(2))
+        with torch.no_grad():
+            fastest = min(timed(lambda a=one, b=other: linear(a, b)).wall for _ in range(7))
+        found[precision] = round(2 * size**3 / fastest / 1e9, 1)
+    return found
+
+
 def _values(taken: Sequence[Seconds], kind: str) -> list[float]:
     return [seconds.cpu if kind == "cpu" else seconds.wall for seconds in taken]
 
