@@ -58,6 +58,8 @@ def test_every_small_network_runs_and_is_loaded_back_from_our_own_file(name, tmp
     with torch.no_grad():
         if name.endswith("pretrain-debug"):
             answers = [m(video, torch.tensor([[0, 7]])) for m in (model, again)]
+        elif name.endswith("answer-debug"):
+            answers = [m(video, torch.tensor([[5, 49407, 0]])) for m in (model, again)]
         elif hasattr(model, "encode_text"):
             answers = [m.encode_video(video) for m in (model, again)]
         else:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from internvideo.datasets.pixels import frames_of
 from internvideo.datasets.sample import Sample, member_of
 from internvideo.errors import NoFrames, UsageError, pick
-from internvideo.jobs.prepare import card_of, device_of, encode, encode_texts
+from internvideo.jobs.prepare import card_of, device_of, encode, encode_texts, tokenize
+from internvideo.models.video_answer import VideoAnswer
 from internvideo.records import Preprocess
 from internvideo.tasks.task import Views
 from internvideo.video.clips import clips_of
@@ -46,6 +47,8 @@ class Network:
     def videos(self, sample: Sample, views: Views = ONE_VIEW) -> np.ndarray:
         """(V, D) float32 unit embeddings, or (V, K) logits of a class head. Raises a `VideoError`."""
         reads_text = bool(self.card.family.context)
+        if isinstance(self.network, VideoAnswer):
+            raise UsageError(f"`{self.card.name}` answers questions only", "`internvideo evaluate question-answering`")
         network = self.network.encode_video if reads_text else self.network
         clips = views_of(sample, self.card.preprocess, views)
         return np.stack(list(encode(clips, cast("Callable[[Tensor], Tensor]", network), device_of(self.network))))
@@ -53,6 +56,18 @@ class Network:
     def texts(self, sentences: Sequence[str]) -> np.ndarray:
         """(n, D) float32, unit length. Raises UsageError for a network that reads no text."""
         return encode_texts(self.network, sentences)
+
+    def answers(self, sample: Sample, questions: Sequence[str]) -> np.ndarray:
+        """(Q, A) scores. Raises UsageError for a network that answers no questions, and a `VideoError`."""
+        if not isinstance(self.network, VideoAnswer):
+            raise UsageError(
+                f"`{self.card.name}` answers no questions",
+                "take a fine-tuned network such as internvideo-mm-b-16-answer",
+            )
+        ids = tokenize(self.network, questions).to(device_of(self.network))
+        with torch.inference_mode():
+            scores: Tensor = self.network(self.clips(sample), ids[None])[0]
+        return scores.float().cpu().numpy()
 
     def once(self, key: str, make: Callable[[], T]) -> T:
         """What `make` gives, made once."""

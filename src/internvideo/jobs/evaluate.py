@@ -86,7 +86,7 @@ def evaluate(
     about: dict[str, Any] = {"family": task.family, "list": list_hash(task.examples), "protocol": tags(task.protocol)}
     problems: list[VideoError] = []
     if predictions is not None:
-        said, records = read_predictions(predictions, task.family)
+        said, records = read_given(task, predictions)
         about |= {"predictions": predictions, "made_by": said}
         notes = _other_list(said, about)
     else:
@@ -121,6 +121,14 @@ def evaluate(
         if dump:
             _dump(Path(out) / "samples.jsonl", task, matched.found)
     return found
+
+
+def read_given(task: Task, path: str) -> tuple[Mapping[str, Any], list[Record]]:
+    """What a file of predictions says about itself, and its records. `.json`: the benchmark's own form, if it has one."""
+    official = getattr(task, "read_official", None)
+    if official is not None and path.endswith(".json"):
+        return {}, official(Path(path))
+    return read_predictions(path, task.family)
 
 
 def _other_list(said: Mapping[str, Any], about: Mapping[str, Any]) -> list[str]:

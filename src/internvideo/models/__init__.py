@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from torch import nn
 
 from internvideo.errors import pick
-from internvideo.models import cross_model, internvideo_mm, uniformerv2, viclip, videomae
+from internvideo.models import cross_model, internvideo_mm, uniformerv2, viclip, video_answer, videomae
 from internvideo.models.families import (
     FAMILIES,
     PREPROCESS,
@@ -318,6 +318,23 @@ def _uniformerv2(config: uniformerv2.UniFormerV2Config) -> Model:
     )
 
 
+def _answer(config: video_answer.VideoAnswerConfig) -> Model:
+    kind = video_answer.VideoAnswer
+    return _model(
+        "internvideo-mm",
+        kind,
+        kind,
+        config,
+        lambda config: (config.base.video.size, 0),
+        video_answer.infer_answer_config,
+        {"checkpoint": video_answer.RENAMES},
+        begun=lambda layout, weights: "head.out.weight" not in weights,
+        others={f"base-{name}": layout for name, layout in internvideo_mm.LAYOUTS.items()},
+        start=lambda weights, config: video_answer.start_from_base(weights),
+        new=video_answer.NEW_BESIDE_BASE,
+    )
+
+
 def _cross(config: cross_model.CrossModelConfig) -> Model:
     kind = cross_model.CrossModel
     return _model("internvideo-cma", kind, kind, config, lambda config: _of_clip(config.masked))
@@ -357,6 +374,8 @@ MODELS: Mapping[str, Model] = {
     "internvideo-mm-l-14": _mm(internvideo_mm.INTERNVIDEO_MM_L14),
     "internvideo-mm-b-16-caption": _mm(internvideo_mm.INTERNVIDEO_MM_B16_CAPTION),
     "internvideo-mm-l-14-caption": _mm(internvideo_mm.INTERNVIDEO_MM_L14_CAPTION),
+    "internvideo-mm-b-16-answer": _answer(video_answer.VIDEO_ANSWER_B16),
+    "internvideo-mm-l-14-answer": _answer(video_answer.VIDEO_ANSWER_L14),
     "uniformerv2-b-16": _uniformerv2(uniformerv2.UNIFORMERV2_B16),
     "uniformerv2-l-14": _uniformerv2(uniformerv2.UNIFORMERV2_L14),
     "uniformerv2-l-14-336": _uniformerv2(uniformerv2.UNIFORMERV2_L14_336),
@@ -382,6 +401,8 @@ MODELS: Mapping[str, Model] = {
     "internvideo-mm-l-14-debug": _mm(_MM_DEBUG_14),
     "internvideo-mm-b-16-caption-debug": _mm(_MM_DEBUG),
     "internvideo-mm-l-14-caption-debug": _mm(_MM_DEBUG_14),
+    "internvideo-mm-b-16-answer-debug": _answer(video_answer.VIDEO_ANSWER_DEBUG),
+    "internvideo-mm-l-14-answer-debug": _answer(replace(video_answer.VIDEO_ANSWER_DEBUG, base=_MM_DEBUG_14)),
     "uniformerv2-b-16-debug": _uniformerv2(_UNIFORMER_DEBUG),
     "uniformerv2-l-14-debug": _uniformerv2(_UNIFORMER_DEBUG_14),
     "uniformerv2-l-14-336-debug": _uniformerv2(_UNIFORMER_DEBUG_14),

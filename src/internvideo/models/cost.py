@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from internvideo.models.cross_model import CrossModel
 from internvideo.models.meta import shapes_only
+from internvideo.models.video_answer import VideoAnswer
 from internvideo.models.videomae import VideoMAE
 
 HIDDEN = 0.9  # share of each frame's cubes that masked pre-training hides
@@ -77,6 +78,8 @@ def _run(model: nn.Module, clip: Tensor) -> object:
         kept = slots * (rows * columns - int(HIDDEN * rows * columns))
         cubes = torch.zeros(1, slots * rows * columns, dtype=torch.int64)
         return model(clip, cubes[:, :kept], cubes[:, kept:])
+    if isinstance(model, VideoAnswer):
+        return model(clip, torch.zeros(1, model.config.base.text.context, dtype=torch.int64))
     if isinstance(model, CrossModel):
         side = model.config.frames.frames.size
         return model(clip, clip.new_empty(*clip.shape[:3], side, side))

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Mapping
 
+from internvideo.tasks.answers import question_answering
 from internvideo.tasks.choice import multiple_choice
+from internvideo.tasks.open_set import open_set
 from internvideo.tasks.recognition import recognition, zero_shot_recognition
 from internvideo.tasks.retrieval import retrieval
 from internvideo.tasks.task import Task
@@ -13,4 +15,6 @@ TASKS: Mapping[str, Callable[..., Task]] = {
     "zero-shot-recognition": zero_shot_recognition,
     "multiple-choice": multiple_choice,
     "retrieval": retrieval,
+    "question-answering": question_answering,
+    "open-set": open_set,
 }

@@ -7,14 +7,16 @@ video. Ties count as wrong.
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from internvideo.config import override
+from internvideo.datasets.lists import json_file, record
 from internvideo.datasets.moving_shapes.quiz import choose_caption
 from internvideo.errors import UsageError
-from internvideo.tasks.data import Data, scenes_of, world
+from internvideo.tasks.data import Data, read_questions, scenes_of, world
 from internvideo.tasks.predictions import BadPredictions, Record, Scores, shown
 from internvideo.tasks.task import Asked, Example, Marks
 from internvideo.text.cleaning import clean_caption
@@ -22,10 +24,9 @@ from internvideo.text.cleaning import clean_caption
 
 @dataclass(frozen=True, kw_only=True)
 class Choosing:
-    """How options become texts: the option alone, or with the question before it, as templates with `{question}` and
-    `{option}`."""
+    """How options become texts: a template with `{question}` (empty if there is none) and `{option}`."""
 
-    template: str = "{option}"
+    template: str = "{question} {option}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,12 +47,23 @@ class MultipleChoice:
         video = asked.videos(examples[0].sample)[0].astype(np.float64)
         for example in examples:
             question = self.questions.get(example.id, "")
-            texts = [self.protocol.template.format(question=question, option=option) for option in example.texts]
+            texts = [self.protocol.template.format(question=question, option=o).strip() for o in example.texts]
             texts = list(map(clean_caption, texts)) if asked.card.family.cleaning == "viclip" else texts
             yield Scores(example.id, asked.texts(texts).astype(np.float64) @ video * asked.scale)
 
     def score(self, predictions: Mapping[str, Record]) -> Marks:
         return mark_choices(self.examples, predictions)
+
+    def read_official(self, path: Path) -> list[Record]:
+        """Predictions as JSON of id -> number of the option, or id -> {"prediction": number} (NExT-QA's own files)."""
+        counts = {example.id: len(example.texts) for example in self.examples}
+        records: list[Record] = []
+        for id, answer in record(json_file(path), f"`{path}`").items():
+            number = answer.get("prediction") if isinstance(answer, dict) else answer
+            if not isinstance(number, int) or not 0 <= number < counts.get(id, number + 1):
+                raise BadPredictions(f"`{path}`: the answer {answer!r} to {id} is no option", 'expected {"id": 3, ...}')
+            records.append(Scores(id, np.eye(counts.get(id, number + 1))[number]))
+        return records
 
 
 def mark_choices(examples: Sequence[Example], predictions: Mapping[str, Record]) -> Marks:
@@ -67,14 +79,25 @@ def mark_choices(examples: Sequence[Example], predictions: Mapping[str, Record])
         )
     right = np.array([example.id in given and is_right(given[example.id], example.truth) for example in known])
     metrics: dict[str, Any] = {"accuracy": 100.0 * float(right.mean())}
-    groups = np.array([example.group for example in known])
-    if len(set(groups)) > 1:
-        metrics["per type"] = {name: 100.0 * float(right[groups == name].mean()) for name in sorted(set(groups))}
+    metrics |= per_type([example.group for example in known], right)
     metrics["chance"] = 100.0 * float(np.mean([1 / len(example.texts) for example in known]))
     common = Counter(example.truth for example in known).most_common(1)[0][1]
     metrics["always the same option"] = 100.0 * common / len(known)
     metrics["examples"] = len(known)
     return Marks(metrics=metrics)
+
+
+def per_type(groups: Sequence[str], right: np.ndarray) -> dict[str, dict[str, float]]:
+    """{"per type": {...}}: percent right of each group, and of the groups above it (`a` of `a/b`); {} of one group.
+
+    >>> per_type(["a/b", "a/c", "d"], np.array([True, False, True]))
+    {'per type': {'a': 50.0, 'a/b': 100.0, 'a/c': 0.0, 'd': 100.0}}
+    """
+    names = {group[: place or None] for group in set(groups) for place in (0, group.find("/")) if place >= 0}
+    if len(set(groups)) < 2:
+        return {}
+    inside = {name: np.array([group == name or group.startswith(f"{name}/") for group in groups]) for name in names}
+    return {"per type": {name: 100.0 * float(right[inside[name]].mean()) for name in sorted(names)}}
 
 
 def is_right(scores: np.ndarray, truth: int) -> bool:
@@ -92,8 +115,14 @@ def multiple_choice(data: Data, options: Sequence[str] = (), *, paper: bool = Fa
     if data.small_world:
         films = world(data, f"choice-{data.split or 'test'}", scenes_of(data, 200))
         asked = [(one, choose_caption(one.scene)) for one in films]
-        return MultipleChoice(
-            examples=[Example(one.id, one.sample, q.options, q.right, one.scene.plot) for one, q in asked],
-            protocol=protocol,
-        )
-    raise UsageError(f"`{data.place}` is no list of questions with options", "--format")
+        choices = [Example(one.id, one.sample, q.options, q.right, one.scene.plot) for one, q in asked]
+        return MultipleChoice(examples=choices, protocol=protocol)
+    questions = read_questions(data)
+    if open_ones := [one.id for one in questions if not one.options]:
+        raise UsageError(f"{len(open_ones):,} questions have no options: {shown(open_ones)}",
+                         "`internvideo evaluate question-answering` takes open questions")  # fmt: skip
+    return MultipleChoice(
+        examples=[Example(one.id, one.sample, one.options, one.answer, one.kind) for one in questions],
+        questions={one.id: one.text for one in questions},
+        protocol=protocol,
+    )

@@ -5,7 +5,7 @@ A list is read with its labels and captions; pixels come later.
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,6 +13,7 @@ from internvideo.datasets.folders import VIDEO_SUFFIXES
 from internvideo.datasets.lists import BadList, csv_rows, lines
 from internvideo.datasets.moving_shapes.rendered import rendered
 from internvideo.datasets.moving_shapes.world import Plot, Scene, Split, scene
+from internvideo.datasets.questions import QUESTION_READERS, Question
 from internvideo.datasets.readers import READERS
 from internvideo.datasets.sample import Sample, Samples, uid_of
 from internvideo.datasets.table import FILE, table_classes
@@ -40,6 +41,11 @@ class Data:
     @property
     def small_world(self) -> bool:
         return Path(self.place).name == SMALL_WORLD and not self.reader
+
+    def without(self, name: str) -> tuple[str, "Data"]:
+        """An option that the task takes itself ("" if it is not given), and the data without it."""
+        rest = {key: value for key, value in self.options.items() if key != name}
+        return self.options.get(name, ""), replace(self, options=rest)
 
     def number(self, name: str, usual: int) -> int:
         """A whole number among the options."""
@@ -78,25 +84,37 @@ def scenes_of(data: Data, usual: int, *, split: str = "test", plot: Plot | None 
 
 def read_list(data: Data, *, options: Mapping[str, Any] | None = None) -> Samples:
     """The samples of a list on disk, by its reader. options: what the task asks of the reader, if it takes that."""
-    place = Path(data.place)
-    if not place.exists():
-        raise UsageError(f"there is no `{data.place}`", f"a file, a folder, or {SMALL_WORLD}")
-    name = data.reader or _recognised(place)
-    reader: Callable[..., Samples] = pick(READERS, name, "format")
-    root = data.root or str(place.parent)
-    given: dict[str, Any] = dict(data.options)
-    given |= {key: value for key, value in (options or {}).items() if key in _taken(reader)}
+    name = data.reader or _recognised(_there(data.place))
+    reader = pick(READERS, name, "format")
+    given = {key: value for key, value in (options or {}).items() if value and key in _taken(reader)}
     if "classes" in _taken(reader) and (names := classes_of(data)):
         given["classes"] = names
-    data_only = {key: value for key, value in given.items() if key not in _taken(reader)}
-    if data_only:
-        raise UsageError(
-            f"the format `{name}` has no option data.{min(data_only)}", nearest(min(data_only), _taken(reader))
-        )
-    samples = reader(data.place, root, **given)
+    samples: Samples = _read(reader, name, data, given)
     if not len(samples):
         raise UsageError(f"`{data.place}` has no samples", "is it the right list, folder or split?")
     return samples
+
+
+def read_questions(data: Data) -> Sequence[Question]:
+    """The questions of a list on disk. Their format must be named: lists of questions look alike."""
+    if not data.reader:
+        raise UsageError(f"how are the questions of `{data.place}` written?",
+                         f"--format {', '.join(QUESTION_READERS)}")  # fmt: skip
+    found: Sequence[Question] = _read(pick(QUESTION_READERS, data.reader, "format"), data.reader, data, {})
+    return found
+
+
+def _read(reader: Callable[..., Any], name: str, data: Data, given: Mapping[str, Any]) -> Any:
+    for option in data.options:
+        if option not in _taken(reader):
+            raise UsageError(f"the format `{name}` has no option data.{option}", nearest(option, _taken(reader)))
+    return reader(_there(data.place), data.root or str(Path(data.place).parent), **{**data.options, **given})
+
+
+def _there(place: str) -> Path:
+    if not Path(place).exists():
+        raise UsageError(f"there is no `{place}`", f"a file, a folder, or {SMALL_WORLD}")
+    return Path(place)
 
 
 def classes_of(data: Data) -> tuple[str, ...]:

@@ -65,6 +65,7 @@ class Recognition:
                 "`internvideo evaluate zero-shot-recognition` asks it; or fine-tune a classifier",
             )
         rows = asked.videos(examples[0].sample, self.protocol.views).astype(np.float64)
+        check_head(rows.shape[1], len(self.classes), asked.card.name)
         mean = np.log(softmax(rows).mean(axis=0)) if self.protocol.merge == "probability" else rows.mean(axis=0)
         for example in examples:
             yield Scores(example.id, log_softmax(mean))
@@ -161,6 +162,15 @@ def mark_classes(examples: Sequence[Example], predictions: Mapping[str, Record],
     tables = {"classes": names, "confusion": counts, "confidence": softmax(given).max(axis=1)}
     tables["right"] = given.argmax(axis=1) == truth[there]
     return Marks(metrics=metrics, tables=tables)
+
+
+def check_head(width: int, classes: int, model: str) -> None:
+    """Raise UsageError, at the first video, if a class head and the classes of the list do not belong together."""
+    if classes and width != classes:
+        raise UsageError(
+            f"the head of `{model}` has {width} classes, the list {classes}",
+            "--classes names those of its training data, in their order",
+        )
 
 
 def check_classes(truth: np.ndarray, width: int) -> None:

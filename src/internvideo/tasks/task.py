@@ -80,6 +80,10 @@ class Asked(Protocol):
         """(n, D) float32, unit length. Raises UsageError for a network that reads no text."""
         ...
 
+    def answers(self, sample: Sample, questions: Sequence[str]) -> np.ndarray:
+        """(Q, A) scores of the answers to questions about one view. UsageError for a network that answers none."""
+        ...
+
     def once(self, key: str, make: Callable[[], T]) -> T:
         """What `make` gives, made once for all videos: the vectors of class names."""
         ...

@@ -1,0 +1,118 @@
+"""Video question answering with open answers: the best answer of a vocabulary, right if it is the very string.
+
+Source: InternVideo (Wang et al., 2022); MSRVTT-QA, MSVD-QA, TGIF-FrameQA. The published accuracy leaves questions out
+whose answer the vocabulary lacks; the correct one counts them as wrong. Both are always reported.
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import numpy as np
+
+from internvideo.config import override
+from internvideo.datasets.moving_shapes.quiz import questions
+from internvideo.datasets.moving_shapes.wording import ADVERBS, CLASS_NAMES
+from internvideo.datasets.moving_shapes.world import COLOURS, MOTIONS, SHAPES, SPEEDS
+from internvideo.datasets.questions import read_answers
+from internvideo.errors import UsageError
+from internvideo.metrics.answers import answer_accuracy, answer_key
+from internvideo.tasks.choice import per_type
+from internvideo.tasks.data import Data, read_questions, scenes_of, world
+from internvideo.tasks.predictions import Record, Scores, same_width, shown
+from internvideo.tasks.task import Asked, Example, Marks
+
+# All that can be an answer in the small world; the number of an answer is its place here.
+SMALL_VOCABULARY = (
+    *(CLASS_NAMES[motion] for motion in MOTIONS),
+    *(ADVERBS[speed][0] for speed in SPEEDS),
+    *(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answering:
+    """out_of_vocabulary: questions that cannot be answered count as "wrong", or are "dropped", as published."""
+
+    out_of_vocabulary: Literal["wrong", "dropped"] = "wrong"
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuestionAnswering:
+    """Predictions: a score for each answer of the vocabulary, (A,); published heads have one more, never right.
+
+    Examples: texts are the question alone, truth is the answer, group the type of question.
+    """
+
+    examples: Sequence[Example]
+    vocabulary: Sequence[str]
+    protocol: Answering = field(default_factory=Answering)
+    name: str = "question-answering"
+    family: str = "scores"
+
+    def ids_of(self, example: Example) -> Sequence[str]:
+        return (example.id,)
+
+    def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
+        rows = asked.answers(examples[0].sample, [example.texts[0] for example in examples])
+        if rows.shape[1] not in (len(self.vocabulary), len(self.vocabulary) + 1):
+            raise UsageError(
+                f"the network has {rows.shape[1]} answers, the vocabulary {len(self.vocabulary)}",
+                "data.answers=FILE names those that it was trained with",
+            )
+        for example, row in zip(examples, rows, strict=True):
+            yield Scores(example.id, row[: len(self.vocabulary)])
+
+    def score(self, predictions: Mapping[str, Record]) -> Marks:
+        known = [example for example in self.examples if example.truth is not None]
+        if not known:
+            return Marks(metrics={}, notes=("the list says no answers: there is nothing to mark",))
+        same_width(predictions.values(), len(self.vocabulary), "answer of the vocabulary")
+        best: list[str | None] = []
+        for example in known:
+            record = predictions.get(example.id)
+            best.append(self._best(record.scores) if isinstance(record, Scores) else None)
+        found = answer_accuracy(best, [example.truth for example in known], self.vocabulary)
+        counted = "all questions" if self.protocol.out_of_vocabulary == "wrong" else "answers in the vocabulary"
+        metrics: dict[str, Any] = {"accuracy": found[counted], "over": dict(found)}
+        right = np.array(
+            [a is not None and answer_key(a) == answer_key(e.truth) for a, e in zip(best, known, strict=True)]
+        )
+        metrics |= per_type([example.group for example in known], right)
+        truth, count = Counter(answer_key(example.truth) for example in known).most_common(1)[0]
+        metrics[f"always `{truth}`"] = 100.0 * count / len(known)
+        metrics["examples"] = len(known)
+        return Marks(metrics=metrics)
+
+    def _best(self, scores: np.ndarray) -> str | None:
+        """The answer with the highest score, if it is alone."""
+        best = int(scores.argmax())
+        return self.vocabulary[best] if (scores == scores[best]).sum() == 1 else None
+
+
+def question_answering(data: Data, options: Sequence[str] = (), *, paper: bool = False) -> QuestionAnswering:
+    """The task over a list of open questions. data.answers: the vocabulary (JSON answer -> number, or lines)."""
+    base = Answering(out_of_vocabulary="dropped") if paper else Answering()
+    protocol = override(base, options)
+    if data.small_world:
+        films = world(data, f"answers-{data.split or 'test'}", scenes_of(data, 200))
+        asked = [
+            Example(f"{one.id}/{number}", one.sample, (question.text,), question.answer, question.kind)
+            for one in films
+            for number, question in enumerate(questions(one.scene))
+            if question.kind != "caption"
+        ]
+        return QuestionAnswering(examples=asked, vocabulary=SMALL_VOCABULARY, protocol=protocol)
+    vocabulary, data = data.without("answers")
+    if not vocabulary:
+        raise UsageError("which answers may be given?", "data.answers=FILE, such as msrvtt_train_ans2label.json")
+    found = read_questions(data)
+    if closed := [one.id for one in found if one.options]:
+        raise UsageError(f"{len(closed):,} questions have options: {shown(closed)}",
+                         "`internvideo evaluate multiple-choice` takes them")  # fmt: skip
+    return QuestionAnswering(
+        examples=[Example(one.id, one.sample, (one.text,), one.answer, one.kind) for one in found],
+        vocabulary=read_answers(vocabulary),
+        protocol=protocol,
+    )
