@@ -124,7 +124,7 @@ def evaluate(
 
 
 def read_given(task: Task, path: str) -> tuple[Mapping[str, Any], list[Record]]:
-    """What a file of predictions says about itself, and its records. `.json`: the benchmark's own form, if it has one."""
+    """What a file of predictions says about itself, and its records. `.json`: in the benchmark's own form, if any."""
     official = getattr(task, "read_official", None)
     if official is not None and path.endswith(".json"):
         return {}, official(Path(path))

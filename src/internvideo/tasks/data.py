@@ -10,13 +10,13 @@ from pathlib import Path
 from typing import Any, cast
 
 from internvideo.datasets.folders import VIDEO_SUFFIXES
-from internvideo.datasets.lists import BadList, csv_rows, lines
+from internvideo.datasets.lists import BadList, csv_rows
 from internvideo.datasets.moving_shapes.rendered import rendered
 from internvideo.datasets.moving_shapes.world import Plot, Scene, Split, scene
 from internvideo.datasets.questions import QUESTION_READERS, Question
 from internvideo.datasets.readers import READERS
 from internvideo.datasets.sample import Sample, Samples, uid_of
-from internvideo.datasets.table import FILE, table_classes
+from internvideo.datasets.table import FILE
 from internvideo.errors import UsageError, nearest, pick
 
 SMALL_WORLD = "moving_shapes"
@@ -28,7 +28,8 @@ class Data:
 
     place: a file or folder, or a folder whose name is moving_shapes: that is rendered if it is not there. reader: a key
     of `datasets.readers.READERS`; "" recognises folders of classes and tables. root: where the videos lie; "": beside
-    the list. classes: names in order, or a file with them. options: what the reader takes beside that.
+    the list. classes: names in order, or a file with them. options: what the reader takes beside that; of a table,
+    columns and what they must say.
     """
 
     place: str
@@ -87,8 +88,11 @@ def read_list(data: Data, *, options: Mapping[str, Any] | None = None) -> Sample
     name = data.reader or _recognised(_there(data.place))
     reader = pick(READERS, name, "format")
     given = {key: value for key, value in (options or {}).items() if value and key in _taken(reader)}
-    if "classes" in _taken(reader) and (names := classes_of(data)):
-        given["classes"] = names
+    if "classes" in _taken(reader) and data.classes:
+        given["classes"] = data.classes
+    if name == "table":  # columns of one's own are options
+        where = {**data.options, **({"split": data.split} if data.split else {})}
+        given, data = {**given, "where": where}, replace(data, options={})
     samples: Samples = _read(reader, name, data, given)
     if not len(samples):
         raise UsageError(f"`{data.place}` has no samples", "is it the right list, folder or split?")
@@ -115,18 +119,6 @@ def _there(place: str) -> Path:
     if not Path(place).exists():
         raise UsageError(f"there is no `{place}`", f"a file, a folder, or {SMALL_WORLD}")
     return Path(place)
-
-
-def classes_of(data: Data) -> tuple[str, ...]:
-    """Names of the classes in the order of their numbers: those given, or what the folders or the table's labels are
-    called, sorted. () where a list has numbers alone."""
-    if data.classes:
-        return tuple(lines(data.classes)) if isinstance(data.classes, str) else tuple(data.classes)
-    place = Path(data.place)
-    name = data.reader or (_recognised(place) if place.exists() else "")
-    if name == "folders":
-        return tuple(sorted(each.name for each in place.iterdir() if each.is_dir()))
-    return table_classes(place) if name == "table" else ()
 
 
 def _taken(reader: Callable[..., Samples]) -> list[str]:

@@ -18,7 +18,7 @@ from internvideo.errors import UsageError
 from internvideo.metrics.calibration import expected_calibration_error, log_softmax
 from internvideo.metrics.classification import confusion, mean_per_class, softmax, top_k
 from internvideo.models.families import Card
-from internvideo.tasks.data import Data, classes_of, name_of, read_list, scenes_of, world
+from internvideo.tasks.data import Data, name_of, read_list, scenes_of, world
 from internvideo.tasks.predictions import Record, Scores, same_width
 from internvideo.tasks.task import Asked, Example, Marks, Sampling, Views
 from internvideo.text.prompts import PROMPTS, fill
@@ -204,7 +204,7 @@ def labelled(data: Data) -> tuple[list[Example], tuple[str, ...]]:
     samples = read_list(data, options={"split": data.split})
     root = data.root or data.place
     examples = [Example(name_of(each, root), each, truth=each.label) for each in samples]
-    return unique(examples, data.place), classes_of(data)
+    return unique(examples, data.place), samples.classes
 
 
 def unique(examples: Sequence[Example], place: str) -> list[Example]:
