@@ -1,4 +1,4 @@
-"""`internvideo classify` and `internvideo features`: verbs that need only a forward pass."""
+"""`internvideo classify`, `features` and `caption`: verbs that need only a forward pass."""
 
 import argparse
 
@@ -95,9 +95,33 @@ def _features(given: argparse.Namespace) -> int:
     )
 
 
+def _caption_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="files, folders, or patterns such as 'clips/*.mp4'")
+    parser.add_argument("--endpoint", default="", metavar="URL", help="an OpenAI-compatible address, up to /v1")
+    parser.add_argument("--llm", default="", metavar="NAME", help="the model that answers there; it must read pictures")
+    parser.add_argument(
+        "--scales", default="coarse,fine", metavar="S", help="of coarse, fine and clip (default coarse,fine)"
+    )
+    parser.add_argument("--fps", type=float, default=1.0, metavar="F", help="frames per second to describe (default 1)")
+    parser.add_argument("--most-frames", type=int, default=8, metavar="N", help="at most so many (default 8)")
+    json_option(parser)
+
+
+def _caption(given: argparse.Namespace) -> int:
+    from internvideo.config import override
+    from internvideo.curation.language.captioner import CaptionRecipe
+    from internvideo.jobs.captioning import run_caption
+
+    told = [f"scales={given.scales}", f"fps={given.fps}", f"most_frames={given.most_frames}"]
+    told += [f"endpoint.url={given.endpoint}", f"endpoint.model={given.llm}"]
+    return run_caption(given.videos, override(CaptionRecipe(), told), as_json=given.as_json)
+
+
 INFERENCE_VERBS = (
     Verb("classify", "What videos show, among your own labels or the classes of a network.",
          'internvideo classify cat.mp4 --labels "a dog,a cat" --model clip-b-16', _classify_options, _classify),
     Verb("features", "Features of videos: an array per video, and JSON that says when each row is.",
          "internvideo features ~/Videos --model videomae-b-16 --out features --stride 4", _features_options, _features),
+    Verb("caption", "Describe videos, by a model that answers at an address.",
+         "internvideo caption cat.mp4 --endpoint http://127.0.0.1:8000/v1 --llm qwen3-vl", _caption_options, _caption),
 )  # fmt: skip

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from internvideo.store.best_caption import best_first
+from internvideo.store.best_caption import best_first, texts_of
 from internvideo.store.dataset import Dataset
 
 CAPTION_SCHEMA = pa.schema(
@@ -41,12 +41,9 @@ def clips_of(dataset: Dataset, clip_set: str, view: str | None = None) -> pa.Tab
 
 
 def captions_of(dataset: Dataset, clips: pa.Table) -> pa.Table:
-    """All texts of these clips, `CAPTION_SCHEMA`, of each clip the best first; empty if there is no such operator."""
-    if "captions" not in dataset.operators():
-        return CAPTION_SCHEMA.empty_table()
-    rows = dataset.rows("captions")
+    """All texts of these clips, `CAPTION_SCHEMA`, of each clip the best first."""
     keys = ["video", "stream", "start", "end"]
-    joined = rows.join(clips.select(["clip", *keys]), keys, join_type="inner")
+    joined = texts_of(dataset).join(clips.select(["clip", *keys]), keys, join_type="inner")
     return best_first(joined.select(CAPTION_SCHEMA.names).cast(CAPTION_SCHEMA))
 
 

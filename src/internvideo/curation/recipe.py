@@ -3,11 +3,12 @@
 `PRESETS` are the recipes that have a name; a file in `configs/curate/` or of your own returns one from `config()`.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from internvideo.curation.captions import Captions, CaptionStatistics, Imported, Transcript
 from internvideo.curation.duplicates import FrameHashes, NearDuplicates, PacketDigest
 from internvideo.curation.facts import Decoding, Probe
+from internvideo.curation.language.captioner import CaptionRecipe
 from internvideo.curation.operator import DatasetOperator, Operator
 from internvideo.curation.scores import Bars, Colour, Exposure, Motion, Sharpness, Stillness
 from internvideo.curation.segmenters import Shots, Windows
@@ -19,12 +20,14 @@ from internvideo.curation.sidecars import Sidecars
 class CurateRecipe:
     """operators: per video, in any order. dataset_operators: after the last video. views: the first is the main one.
 
+    captioning: captions by a model for the clips of one view; off until it is told where a model answers.
     shards: files per operator, fixed when the dataset is made; 4 to 16 thousand clips per shard are comfortable.
     """
 
     operators: tuple[Operator, ...]
     dataset_operators: tuple[DatasetOperator, ...] = ()
     views: tuple[ViewRecipe, ...] = ()
+    captioning: CaptionRecipe = field(default_factory=CaptionRecipe)
     shards: int = 16
 
 

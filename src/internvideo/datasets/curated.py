@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from internvideo.datasets.sample import PathLike, Sample, Samples, uid_of
 from internvideo.records import Clip
-from internvideo.store.best_caption import CAPTION_SCALES, best_first
+from internvideo.store.best_caption import CAPTION_SCALES, best_first, texts_of
 from internvideo.store.dataset import Dataset
 
 KEY = ("video", "stream", "start", "end")
@@ -56,9 +56,7 @@ def _samples(dataset: Dataset, view: str | None, clip_set: str, corpus: str) -> 
 
 def _best_texts(dataset: Dataset) -> dict[str, str]:
     """Clip name -> the caption that stands for it."""
-    if "captions" not in dataset.operators():
-        return {}
-    rows = dataset.rows("captions")
+    rows = texts_of(dataset)
     names = [Clip(*key).name for key in zip(*(rows[name].to_pylist() for name in KEY), strict=True)]
     ranked = best_first(rows.append_column("clip", pa.array(names, pa.string())), CAPTION_SCALES)
     found: dict[str, str] = {}

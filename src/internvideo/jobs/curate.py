@@ -10,11 +10,13 @@ from typing import Literal
 
 from internvideo.config import dump, load_recipe, override
 from internvideo.curation.finish import make_views, run_dataset_operators
+from internvideo.curation.language.captioner import NAME as MODEL_CAPTIONS
 from internvideo.curation.operator import Operator
 from internvideo.curation.recipe import PRESETS, CurateRecipe
 from internvideo.curation.run import Progress, Run
 from internvideo.curation.scan import Found, in_share, scan, whole_roots
 from internvideo.errors import UsageError
+from internvideo.jobs.captioning import caption_dataset
 from internvideo.jobs.estimate import Estimate, estimate_cost, say_estimate
 from internvideo.jobs.summary import Summary, measured_rate, summarize, write_log
 from internvideo.jobs.talk import ProgressTalk, note
@@ -171,6 +173,10 @@ def _bring_up_to_date(
                 progress = run.go(found, whole_roots(folders, found))
             ran = run_dataset_operators(writer, doing.operators, doing.dataset_operators, talk.phase)
             make_views(writer, dataset, doing.views, talk.phase)
+        if doing.captioning.on and doing.views:
+            made = caption_dataset(writer, dataset, doing.captioning, quiet=quiet)
+            ran += made.videos
+            make_views(writer, dataset, doing.views, lambda _: None)  # rules may ask for what was said
     seconds = time.monotonic() - began
     summary = summarize(dataset, doing, progress, seconds, progress.done + ran)
     write_log(dataset, summary, recipe, count)
@@ -190,7 +196,7 @@ def _prepare(writer: Writer, dataset: Dataset, recipe: CurateRecipe, doing: Cura
     """Note the recipe; operators that it does not have are current no more, but for vectors of other runs."""
     writer.set_recipe(dump(recipe))
     named = {one.name for one in doing.operators} | {one.name for one in doing.dataset_operators}
-    named.add(PLACES.name)
+    named |= {PLACES.name, MODEL_CAPTIONS}
     writer.retire(*(name for name in dataset.operators() if name not in named and not name.startswith(EMBEDDING)))
 
 

@@ -72,7 +72,7 @@ def summarize(dataset: Dataset, recipe: CurateRecipe, progress: Progress, second
         kept=status.views.get(view.name, 0) if view is not None else 0,
         funnel=funnel,
         duplicate_groups=len(groups),
-        captions=rows.get("captions", 0),
+        captions=sum(rows.get(name, 0) for name in ("captions", "model_captions")),
         done_now=done_now,
         seconds=seconds,
         rates=rates_of(progress, seconds, sum(length)),

@@ -8,10 +8,45 @@ from collections.abc import Sequence
 import pyarrow as pa
 import pyarrow.compute as pc
 
-# What a caption may be, best first: words about the clip itself, then about its whole video. Transcripts and titles
-# are what is heard and what a video is called, not what is seen: they are captions only where that is asked for.
-CAPTION_SCALES = ("clip", "video")
-ALL_SCALES = (*CAPTION_SCALES, "transcript", "title")
+from internvideo.store.dataset import Dataset
+from internvideo.store.values import CLIP_KEY
+
+# What a caption may be, best first: words about the clip itself (those of several frames before those of one), then
+# about its whole video. Transcripts and titles are what is heard and what a video is called, not what is seen, and
+# `frame` is one moment of a clip: they are captions only where that is asked for.
+CAPTION_SCALES = ("clip", "fine", "coarse", "video")
+ALL_SCALES = (*CAPTION_SCALES, "frame", "transcript", "title")
+OPERATORS = ("captions", "model_captions")  # who gives texts: files beside the videos, then models
+_LATER = 100_000  # items of the second kind of texts begin here
+TEXTS = pa.schema(
+    [
+        *CLIP_KEY,
+        ("text", pa.string()),
+        ("scale", pa.string()),
+        ("origin", pa.string()),
+        ("language", pa.string()),
+        ("covers", pa.float64()),
+    ]
+)
+
+
+def texts_of(dataset: Dataset) -> pa.Table:
+    """All texts about the clips of a dataset, `TEXTS`: those that people wrote have the smaller items."""
+    tables = [TEXTS.empty_table()]
+    current = dataset.operators()
+    for place, name in enumerate(OPERATORS):
+        if name in current:
+            rows = dataset.rows(name)
+            columns = [
+                rows[field.name].cast(field.type)
+                if field.name in rows.column_names
+                else pa.nulls(len(rows), field.type)
+                for field in TEXTS
+            ]
+            found = pa.table(columns, schema=TEXTS)
+            shifted = pc.add(found["item"], pa.scalar(place * _LATER, pa.int32()))
+            tables.append(found.set_column(TEXTS.get_field_index("item"), TEXTS.field("item"), shifted))
+    return pa.concat_tables(tables)
 
 
 def best_first(captions: pa.Table, scales: Sequence[str] = ALL_SCALES) -> pa.Table:

@@ -1,0 +1,1 @@
+"""Models that write text: asked through one small protocol, wherever they run."""
