@@ -31,6 +31,7 @@ COUNTS = {
     "uniformerv2-b-16": 114_552_208,
     "uniformerv2-l-14": 354_099_600,
     "uniformerv2-l-14-336": 354_427_280,
+    "actionformer-thumos14": 28_268_572,
 }
 
 
@@ -41,7 +42,8 @@ def test_every_name_has_its_published_size_and_a_small_sibling(name):
     if name in COUNTS:
         assert sum(parameter.numel() for parameter in model.parameters()) == COUNTS[name]
     assert {type(model)} == {type(small)}
-    widths = [p.shape[-1] for n, p in small.named_parameters() if p.ndim == 1 and "norm" in n and "head" not in n]
+    norms = [p for n, p in small.named_parameters() if "norm" in n and "conv" not in n and "head" not in n]
+    widths = [p.numel() for p in norms if p.numel() == max(p.shape)]
     assert max(widths) <= 64
     assert len(small.state_dict()) <= len(model.state_dict())
 
@@ -60,6 +62,9 @@ def test_every_small_network_runs_and_is_loaded_back_from_our_own_file(name, tmp
             answers = [m(video, torch.tensor([[0, 7]])) for m in (model, again)]
         elif name.endswith("answer-debug"):
             answers = [m(video, torch.tensor([[5, 49407, 0]])) for m in (model, again)]
+        elif name.startswith("actionformer"):
+            features = torch.randn(1, model.config.channels, model.config.steps), torch.ones(1, model.config.steps) > 0
+            answers = [m(*features).flat()[0] for m in (model, again)]
         elif hasattr(model, "encode_text"):
             answers = [m.encode_video(video) for m in (model, again)]
         else:

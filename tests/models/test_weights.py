@@ -298,3 +298,12 @@ def test_image_towers_keep_their_class_row():
 def test_an_unknown_model_name_is_mended():
     with pytest.raises(Exception, match="did you mean `viclip-b-16`"):
         load_model("viclip-b16")
+
+
+def test_a_safetensors_file_may_begin_with_any_byte(tmp_path):
+    """Its first byte is the lowest of the length of its header, which may be that of `<` as well."""
+    for spare in range(300):
+        write_weights(tmp_path / "x.safetensors", {"a": torch.ones(1)}, {"note": "x" * spare})
+        if (tmp_path / "x.safetensors").read_bytes()[:1] == b"<":
+            break
+    assert read_weights(tmp_path / "x.safetensors")["a"].item() == 1

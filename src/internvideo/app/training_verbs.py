@@ -18,14 +18,19 @@ def _train_options(parser: argparse.ArgumentParser) -> None:
 def _train(given: argparse.Namespace) -> int:
     from internvideo.errors import UsageError
     from internvideo.jobs.train import estimate, run_train
+    from internvideo.jobs.train_heads import estimate_head, head_recipe_of, run_head
 
+    head = head_recipe_of(given.recipe, given.overrides)
     if given.estimate:
-        cost = estimate(given.recipe, given.out, overrides=given.overrides)
+        cost = estimate_head(head) if head else estimate(given.recipe, given.out, overrides=given.overrides)
         show(cost.as_row(), given.as_json, cost.as_text)
         return 0
     if given.out is None:
         raise UsageError("where should the run go?", "add --out DIR, or --estimate to see only what it will cost")
-    found = run_train(given.recipe, given.out, overrides=given.overrides, changed=given.changed)
+    if head:
+        found = run_head(head, given.out, changed=given.changed)
+    else:
+        found = run_train(given.recipe, given.out, overrides=given.overrides, changed=given.changed)
     if found is not None:  # this is the main process
         show(found.as_row(), given.as_json, found.as_text)
     return 0

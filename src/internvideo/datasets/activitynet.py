@@ -4,9 +4,7 @@ Captions: `{"v_<id>": {"duration", "timestamps": [[start, end], ...], "sentences
 video-name, t-start, t-end, action-label, video-duration, filename, and in some files temporal-region-label.
 """
 
-import os
 from collections.abc import Iterator, Sequence
-from pathlib import PurePath
 from typing import Any
 
 from internvideo.datasets.lists import (
@@ -74,8 +72,6 @@ def read_activitynet_segments(
 
     The published training list has one segment of no length: such are left out.
     """
-    if isinstance(classes, str | os.PathLike) and PurePath(classes).suffix == ".json":
-        classes = [str(name) for name in json_file(classes)]
     numbers = class_numbers(classes)
     return Samples(_segments(path, root, numbers, corpus))
 

@@ -154,8 +154,10 @@ def stem(name: str) -> str:
 
 
 def class_names(names: Sequence[str] | PathLike) -> tuple[str, ...]:
-    """Names in the order of their numbers: as they are, or of a file with one per line."""
-    return tuple(lines(names)) if isinstance(names, str | os.PathLike) else tuple(names)
+    """Names in the order of their numbers: as they are, or of a file with one per line or a JSON list."""
+    if not isinstance(names, str | os.PathLike):
+        return tuple(names)
+    return tuple(map(str, json_file(names))) if Path(names).suffix == ".json" else tuple(lines(names))
 
 
 def class_numbers(names: Sequence[str] | PathLike) -> dict[str, int]:

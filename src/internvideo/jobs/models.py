@@ -27,6 +27,8 @@ from internvideo.models.weights import Weights, read_weights, shown, write_weigh
 from internvideo.models.zoo import ZOO, Checkpoint, checkpoints_of, find_checkpoint
 
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pyth")
+USES = {"internvideo-cma": "two class heads together", "actionformer": "segments of actions, in features"}
+READS_FEATURES = ("actionformer",)
 CONTAINERS = {"viclip": "model", "videomae": "module", "internvideo-mm": "state_dict"}  # of the published files
 
 
@@ -71,7 +73,7 @@ def say_list(found: dict[str, Any], word: str = "") -> str:
             f"{row['parameters'] / 1e6:,.1f} M",
             "here" if row["weights"] else f"{len(row['checkpoints'])} to fetch" if row["checkpoints"] else "",
             _use(row["licence"], row["commercial"]) if row["checkpoints"] else "",
-            row["for"] or "two class heads together",
+            row["for"] or USES.get(row["family"], ""),
         )
         for row in found["models"]
     ]
@@ -144,6 +146,8 @@ def say_show(found: dict[str, Any]) -> str:
             ("normalised", f"mean {_numbers(how['mean'])}, deviation {_numbers(how['std'])}"),
             ("reads", ", ".join(("ours", *found["layouts"]))),
         ]  # fmt: skip
+        if found["family"] in READS_FEATURES:
+            rows[4:7] = [("clip", "a sequence of features, no pictures")]
         parts.append(columns(rows))
     parts += [_say_checkpoint(row) for row in found["checkpoints"]]
     if found["name"] and not found["checkpoints"]:

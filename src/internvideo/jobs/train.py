@@ -132,7 +132,7 @@ def estimate(name: str, out: str | os.PathLike[str] | None = None, *, overrides:
     samples = sum(count_corpus(corpus) for corpus in recipe.corpora)
     epoch = _epoch(recipe, samples)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    lines = _lines(Path(out) / LOG) if out is not None else []
+    lines = read_log(Path(out) / LOG) if out is not None else []
     speeds = [line["clips_per_s"] for line in lines if line.get("clips_per_s")]
     clips = clip_recipe(recipe, card.preprocess, _context(recipe, model, card))
     measured = (speeds[-1], "measured by this run so far") if speeds else None
@@ -263,7 +263,7 @@ class _Run:
             distributed.barrier()
             return None
         self._save_network(steps)
-        lines = _lines(self.out / LOG)
+        lines = read_log(self.out / LOG)
         draw_curves(lines, self.out / CURVES, f"{self.recipe.model}, {type(self.recipe.objective).__name__}")
         for each in broken:
             note(f"not used ({each.count} x): {each.message}")
@@ -351,7 +351,7 @@ def _peak(recipe: TrainRecipe, device: torch.device) -> float:
     return measured_peak(device, torch.bfloat16, 0 if device.type == "cuda" else 256)  # slow on many processors
 
 
-def _lines(path: Path) -> list[dict[str, float]]:
+def read_log(path: Path) -> list[dict[str, float]]:
     """Of a log; the last one may be torn."""
     if not path.is_file():
         return []

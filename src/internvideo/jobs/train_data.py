@@ -25,7 +25,7 @@ from internvideo.training.recipe import CorpusRecipe, TrainRecipe
 # Nothing of the result depends on these (lists are compared by what is in them).
 FREE = (
     *("workers", "log_every", "logs", "save_every", "processes", "parallel", "compile", "recompute"),
-    *("list", "root", "published"),
+    *("list", "root", "published", "annotations", "features"),
 )
 
 CLASSES_SHOWN = 20
@@ -155,11 +155,14 @@ def clip_recipe(recipe: TrainRecipe, how: Preprocess, context: int, *, evaluatio
 
 
 def pinned(recipe: TrainRecipe, corpora: list[Corpus]) -> dict[str, str]:
-    """What a run must not change under way: what is in each list, and every value of the recipe that is no default.
+    """What a run must not change under way: what is in each list, and what the recipe says."""
+    return {f"list {corpus.name}": corpus.samples.hash for corpus in corpora} | pinned_values(recipe)
 
-    By its path. Defaults are left out, so that a run goes on when recipes learn to say more.
-    """
-    found = {f"list {corpus.name}": corpus.samples.hash for corpus in corpora}
+
+def pinned_values(recipe: Any) -> dict[str, str]:
+    """Every value of a recipe that is no default, by its path; defaults are left out, so that a run goes on when
+    recipes learn to say more."""
+    found: dict[str, str] = {}
 
     def walk(value: Any, path: tuple[str, ...]) -> None:
         if is_dataclass(value):

@@ -228,7 +228,7 @@ def _place_in_group(groups: np.ndarray) -> np.ndarray:
 
 
 def fuse_class_scores(
-    predictions: Regions, class_scores: Mapping[object, np.ndarray], *, most: int = 200, classes: int = 2
+    predictions: Regions, class_scores: Mapping[str, np.ndarray], *, most: int = 200, classes: int = 2
 ) -> Regions:
     """Segments without classes take those of their video: the best `most` of each video, once per likely class.
 

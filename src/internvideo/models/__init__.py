@@ -12,7 +12,7 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from torch import nn
 
 from internvideo.errors import pick
-from internvideo.models import cross_model, internvideo_mm, uniformerv2, viclip, video_answer, videomae
+from internvideo.models import cross_model, internvideo_mm, temporal_head, uniformerv2, viclip, video_answer, videomae
 from internvideo.models.families import (
     FAMILIES,
     PREPROCESS,
@@ -340,6 +340,11 @@ def _cross(config: cross_model.CrossModelConfig) -> Model:
     return _model("internvideo-cma", kind, kind, config, lambda config: _of_clip(config.masked))
 
 
+def _temporal(config: temporal_head.TemporalHeadConfig) -> Model:
+    kind, infer = temporal_head.TemporalHead, temporal_head.infer_config
+    return _model("actionformer", kind, kind, config, lambda config: (1, 1), infer, temporal_head.LAYOUTS)
+
+
 def _patch14(config: viclip.ViCLIPConfig) -> viclip.ViCLIPConfig:
     return replace(config, video=replace(config.video, patch=14, size=56))
 
@@ -379,6 +384,10 @@ MODELS: Mapping[str, Model] = {
     "uniformerv2-b-16": _uniformerv2(uniformerv2.UNIFORMERV2_B16),
     "uniformerv2-l-14": _uniformerv2(uniformerv2.UNIFORMERV2_L14),
     "uniformerv2-l-14-336": _uniformerv2(uniformerv2.UNIFORMERV2_L14_336),
+    "actionformer-thumos14": _temporal(temporal_head.TEMPORAL_THUMOS),
+    "actionformer-activitynet": _temporal(temporal_head.TEMPORAL_ACTIVITYNET),
+    "actionformer-hacs": _temporal(temporal_head.TEMPORAL_HACS),
+    "actionformer-fineaction": _temporal(temporal_head.TEMPORAL_FINEACTION),
     "internvideo-cma-b": _cross(cross_model.CROSS_MODEL_B),
     "internvideo-cma-h": _cross(cross_model.CROSS_MODEL_H),
     **{
@@ -406,5 +415,9 @@ MODELS: Mapping[str, Model] = {
     "uniformerv2-b-16-debug": _uniformerv2(_UNIFORMER_DEBUG),
     "uniformerv2-l-14-debug": _uniformerv2(_UNIFORMER_DEBUG_14),
     "uniformerv2-l-14-336-debug": _uniformerv2(_UNIFORMER_DEBUG_14),
+    **{
+        f"actionformer-{data}-debug": _temporal(temporal_head.TEMPORAL_DEBUG)
+        for data in ("thumos14", "activitynet", "hacs", "fineaction")
+    },
     **{f"internvideo-cma-{size}-debug": _cross(cross_model.CROSS_MODEL_DEBUG) for size in "bh"},
 }

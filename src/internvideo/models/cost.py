@@ -19,6 +19,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from internvideo.models.cross_model import CrossModel
 from internvideo.models.meta import shapes_only
+from internvideo.models.temporal_head import TemporalHead
 from internvideo.models.video_answer import VideoAnswer
 from internvideo.models.videomae import VideoMAE
 
@@ -80,6 +81,9 @@ def _run(model: nn.Module, clip: Tensor) -> object:
         return model(clip, cubes[:, :kept], cubes[:, kept:])
     if isinstance(model, VideoAnswer):
         return model(clip, torch.zeros(1, model.config.base.text.context, dtype=torch.int64))
+    if isinstance(model, TemporalHead):
+        config = model.config
+        return model(clip.new_empty(1, config.channels, config.steps), torch.ones(1, config.steps, dtype=torch.bool))
     if isinstance(model, CrossModel):
         side = model.config.frames.frames.size
         return model(clip, clip.new_empty(*clip.shape[:3], side, side))

@@ -52,6 +52,8 @@ PREPROCESS: Mapping[str, Preprocess] = {
     "clip": Preprocess(size=224, mean=CLIP_MEAN, std=CLIP_STD, interpolation="pillow-bicubic"),
 }
 
+NO_PIXELS = Preprocess(size=1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), frame_count=1)  # of what reads features
+
 
 @dataclass(frozen=True, slots=True)
 class Family:
@@ -76,6 +78,7 @@ FAMILIES: Mapping[str, Family] = {
         Family("internvideo-mm", PREPROCESS["internvideo-mm-demo"], UNSTATED, 77, "probabilities"),
         Family("uniformerv2", PREPROCESS["uniformerv2"], UNIFORMER_LICENCE),
         Family("internvideo-cma", PREPROCESS["videomae"], Licence("no weights were published")),
+        Family("actionformer", NO_PIXELS, Licence("not stated; code MIT")),
         Family("clip", PREPROCESS["clip"], CLIP_LICENCE, 77, "embeddings"),
     )
 }

@@ -297,7 +297,7 @@ def _head(path: Path) -> bytes:
         ) from error
     except OSError as error:
         raise WeightsError(f"{shown(path)} cannot be read ({error.strerror})", "check its permissions") from error
-    if head.lstrip()[:1] == b"<":
+    if head.lstrip()[:1] == b"<" and head[8:9] != b"{":  # the length of a safetensors header may begin so too
         raise WeightsError(f"{shown(path)} is a web page, not weights", "the download failed; get the file itself")
     if head.startswith(b"version https://git-lfs"):
         raise WeightsError(

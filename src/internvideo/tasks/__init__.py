@@ -8,6 +8,7 @@ from internvideo.tasks.open_set import open_set
 from internvideo.tasks.recognition import recognition, zero_shot_recognition
 from internvideo.tasks.retrieval import retrieval
 from internvideo.tasks.task import Task
+from internvideo.tasks.temporal import temporal
 
 # name -> builder(data, options, paper=...): options are `switch=value` of the task's protocol; paper: as published
 TASKS: Mapping[str, Callable[..., Task]] = {
@@ -17,4 +18,5 @@ TASKS: Mapping[str, Callable[..., Task]] = {
     "retrieval": retrieval,
     "question-answering": question_answering,
     "open-set": open_set,
+    "temporal": temporal,
 }

@@ -57,6 +57,17 @@ def decays(name: str, dimensions: int, undecayed: Collection[str] = ()) -> bool:
     return dimensions > 1 and not name.endswith(".bias") and name not in undecayed
 
 
+def layer_groups(model: nn.Module, *, rate: float, weight_decay: float) -> list[Group]:
+    """Weights of linear layers, convolutions and tables shrink; biases, norms, scales and what else there is do not."""
+    layers = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.Embedding)
+    shrinking = {f"{name}.weight" for name, part in model.named_modules() if isinstance(part, layers)}
+    names = [name for name, _ in trainable(model)]
+    return [
+        Group(tuple(name for name in names if name in shrinking), rate, weight_decay),
+        Group(tuple(name for name in names if name not in shrinking), rate, 0.0),
+    ]
+
+
 def viclip_groups(
     parameters: Iterable[Parameter],
     *,
