@@ -1,8 +1,11 @@
 """`internvideo evaluate` on rendered videos and a small network: metrics, files, broken videos, going on."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from itertools import chain
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,9 +13,10 @@ import pytest
 from internvideo.datasets.sample import Sample
 from internvideo.errors import UsageError
 from internvideo.jobs import evaluate as job
-from internvideo.jobs.asking import Network, views_of, windows_of
+from internvideo.jobs.asking import Encoder, Network, views_of, windows_of
 from internvideo.records import Span
 from internvideo.tasks.data import Data
+from internvideo.tasks.predictions import Scores, mixed, write_predictions
 from internvideo.tasks.retrieval import Retrieval
 from internvideo.tasks.task import Views
 
@@ -166,3 +170,81 @@ def test_usage_errors_name_what_to_type():
         job.make_task("retrieval", Data(place="moving_shapes"), ["dual_sotfmax=true"])
     with pytest.raises(UsageError, match="either a model answers"):
         job.evaluate(Retrieval(examples=()))
+
+
+def test_a_suite_is_a_table_and_tells_what_is_not_there(run, world, tmp_path):
+    given = ("--data", world, "--model", MODEL, "data.clips=6", "data.seconds=1", "data.size=64")
+    code, out, _ = run("evaluate", "--suite", "zero-shot", *given, "--out", tmp_path, "--json")
+    row = json.loads(out)
+    assert code == 0 and len(row["tasks"]) == 3 and (tmp_path / "suite.md").read_text().count("\n| ") == 6
+    suite = Path(job.__file__).parents[3] / "configs/evaluate/zero_shot.py"
+    code, out, _ = run("evaluate", "--suite", suite, "--data", tmp_path, "--model", MODEL)
+    assert code == 3 and "LSMDC-MC" in out and "there is no" in out
+    assert run("evaluate", "--suite", "zero-shot", "--data", tmp_path, "--model", MODEL)[0] == 2
+    assert run("evaluate", "--data", world, "--model", MODEL)[0] == 2
+
+
+def test_an_ensemble_is_the_weighted_mean_of_probabilities(run, tmp_path):
+    (tmp_path / "list.txt").write_text("a.mp4 0\nb.mp4 1\n", "utf-8")
+    for name, rows in {"one": [[0.6, 0.4], [0.6, 0.4]], "two": [[0.8, 0.2], [0.1, 0.9]]}.items():
+        records = [Scores(id, np.log(row)) for id, row in zip("ab", rows, strict=True)]
+        write_predictions(tmp_path / f"{name}.jsonl", {"family": "scores"}, records)
+    given = ("evaluate", "recognition", "--data", tmp_path / "list.txt", "--json", "--predictions")
+    files = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
+    assert json.loads(run(*given, files[0])[1])["top-1"] == 50
+    assert json.loads(run(*given, f"{files[0]},{files[1]}")[1])["top-1"] == 100
+    assert json.loads(run(*given, f"{files[0]}:0.9,{files[1]}:0.1")[1])["top-1"] == 50
+    (found,) = mixed([[Scores("a", np.log([0.6, 0.4]))], [Scores("a", np.log([0.8, 0.2]))]], [1, 3])
+    np.testing.assert_allclose(np.exp(found.scores), [0.75, 0.25])
+    write_predictions(files[1], {"family": "scores"}, [Scores("a", np.ones(2))])
+    code, _, err = run(*given, f"{files[0]},{files[1]}")
+    assert code == 3 and "1 ids are not in all files: b" in err
+
+
+def test_predictions_that_do_not_fit_are_told(run, tmp_path):
+    (tmp_path / "list.txt").write_text("a.mp4 0\nb.mp4 1\n", "utf-8")
+    given = (
+        "evaluate",
+        "recognition",
+        "--data",
+        tmp_path / "list.txt",
+        "--json",
+        "--predictions",
+        tmp_path / "p.jsonl",
+    )
+    write_predictions(tmp_path / "p.jsonl", {}, [Scores("a", np.eye(2)[0]), Scores("x", np.eye(2)[0])])
+    code, out, err = run(*given)
+    assert code == 1 and json.loads(out)["top-1"] == 50
+    assert "1 examples have no prediction: b" in err and "1 predictions are in no list: x" in err
+    for records, told in {
+        (Scores("a", np.array([np.nan, 0])),): "hold NaN",
+        (Scores("a", np.eye(2)[0]), Scores("a", np.eye(2)[1])): "predicted twice, differently",
+        (Scores("x", np.eye(2)[0]),): "none of the 2 examples",
+    }.items():
+        write_predictions(tmp_path / "p.jsonl", {}, records)
+        code, out, err = run(*given)
+        assert (code, out) == (3, "") and told in err
+    (tmp_path / "list.txt").write_text("a.mp4 0\na.mp4 1\n", "utf-8")
+    code, _, err = run(*given)
+    assert code == 2 and "1 ids come twice" in err and "a" in err
+
+
+def test_an_outside_harness_asks_by_name(clips):
+    encoder = Encoder(MODEL, device="cpu")
+    videos = encoder.encode_video([str(clips / "00000.mp4"), str(clips / "00001.mp4")])
+    texts = encoder.encode_text(["a red circle", "a blue star", "nothing"])
+    assert videos.shape[0] == 2 and texts.shape[0] == 3 and videos.shape[1] == texts.shape[1]
+    np.testing.assert_allclose(np.linalg.norm(np.concatenate([videos, texts]), axis=1), 1, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_two_processes_find_what_one_finds(world, tmp_path):
+    given = ["-m", "internvideo", *map(str, words("multiple-choice", world, "--json"))]
+    launched = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", *given]
+    found = []
+    for name, command in {"one": given, "two": launched}.items():
+        done = subprocess.run([sys.executable, *command, "--out", str(tmp_path / name)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        found.append({**json.loads(done.stdout), "out": ""})
+    assert found[0] == found[1]
+    assert (tmp_path / "one/predictions.jsonl").read_bytes() == (tmp_path / "two/predictions.jsonl").read_bytes()

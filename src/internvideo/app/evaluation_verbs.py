@@ -4,22 +4,25 @@ import argparse
 
 from internvideo.app.inference_verbs import model_options
 from internvideo.app.verb import Verb, show
+from internvideo.errors import UsageError
+
+TASK_NAMES = "recognition, zero-shot-recognition, multiple-choice, retrieval, question-answering, open-set ..."
 
 
 def _evaluate_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "task", metavar="TASK", help="recognition, zero-shot-recognition, multiple-choice, retrieval ..."
-    )
+    parser.add_argument("task", nargs="?", metavar="TASK", help=TASK_NAMES)
     words = "switches of the protocol, such as clips=4 or dual_softmax=true; data.key=value for the reader of the list"
     parser.add_argument("overrides", nargs="*", metavar="key=value", help=words)
     parser.add_argument("--data", required=True, metavar="D", help="a list, a folder of classes, or moving_shapes")
+    suite = "instead of TASK: zero-shot (of moving_shapes), or a file such as configs/evaluate/zero_shot.py"
+    parser.add_argument("--suite", metavar="S", help=suite)
     parser.add_argument("--format", default="", metavar="F", help="how the list is written, such as msrvtt")
     parser.add_argument("--root", default="", metavar="DIR", help="where the videos lie (default: beside the list)")
     parser.add_argument("--split", default="", metavar="S", help="part of the list, or a list of its videos")
     parser.add_argument("--classes", metavar="FILE", help="names of the classes, in the order of their numbers")
-    parser.add_argument("--predictions", metavar="FILE", help="mark this file; no model is asked")
-    parser.add_argument("--protocol", choices=["default", "paper"], default="default",
-                        help="paper: every published switch")  # fmt: skip
+    parser.add_argument("--predictions", metavar="FILE", help="mark this file, or an ensemble a.jsonl:0.6,b.jsonl:0.4")
+    published = "paper: every published switch"
+    parser.add_argument("--protocol", choices=["default", "paper"], default="default", help=published)
     parser.add_argument("--out", metavar="DIR", help="keep predictions and report there; the same command goes on")
     parser.add_argument("--dump", action="store_true", help="also a line per example, samples.jsonl")
     model_options(parser)
@@ -30,9 +33,13 @@ def _evaluate(given: argparse.Namespace) -> int:
     from internvideo.jobs.labels import read_labels
     from internvideo.tasks.data import Data
 
-    reader = {
-        word[5:].partition("=")[0]: word.partition("=")[2] for word in given.overrides if word.startswith("data.")
-    }
+    words = [*([given.task] if given.suite and given.task else []), *given.overrides]
+    reader = {word[5:].partition("=")[0]: word.partition("=")[2] for word in words if word.startswith("data.")}
+    options = [word for word in words if not word.startswith("data.")]
+    if given.suite is not None:
+        return _suite(given, reader, options)
+    if given.task is None:
+        raise UsageError("which task?", "internvideo evaluate retrieval --data D --model M, or --suite zero-shot")
     classes = read_labels(given.classes) if given.classes else ()
     data = Data(
         place=given.data, reader=given.format, root=given.root, split=given.split, classes=classes, options=reader
@@ -40,7 +47,7 @@ def _evaluate(given: argparse.Namespace) -> int:
     found = run_evaluate(
         given.task,
         data,
-        options=[word for word in given.overrides if not word.startswith("data.")],
+        options=options,
         model=given.model,
         weights=given.weights,
         predictions=given.predictions,
@@ -55,6 +62,29 @@ def _evaluate(given: argparse.Namespace) -> int:
         return 0
     show(found.as_row(), given.as_json, found.as_text)
     return found.exit_code
+
+
+def _suite(given: argparse.Namespace, reader: dict[str, str], options: list[str]) -> int:
+    from internvideo.jobs.suite import run_suite
+
+    if options:
+        raise UsageError(f"`{options[0]}`: switches belong to one task", "write them into the file of the suite")
+    table = run_suite(
+        given.suite,
+        given.data,
+        model=given.model,
+        weights=given.weights,
+        paper=given.protocol == "paper",
+        out=given.out,
+        precision=given.precision,
+        device=given.device,
+        lanes=given.lanes,
+        more=reader,
+    )
+    if table is None:
+        return 0
+    show(table.as_row(), given.as_json, table.as_text)
+    return table.exit_code
 
 
 EVALUATION_VERBS = (

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from internvideo.datasets.pixels import frames_of
 from internvideo.datasets.sample import Sample, member_of
 from internvideo.errors import NoFrames, UsageError, pick
+from internvideo.jobs.choice import choose_model
 from internvideo.jobs.prepare import card_of, device_of, encode, encode_texts, tokenize
 from internvideo.models.video_answer import VideoAnswer
 from internvideo.records import Preprocess
@@ -114,3 +115,24 @@ def windows_of(num_frames: int, how: Preprocess, views: Views) -> list[list[int]
             "sampling=dense (Kinetics) or sampling=sparse (Something-Something) spreads several",
         )
     return [pick(FRAME_POLICIES, how.frames, "frame policy")(num_frames, count)]
+
+
+class Encoder:
+    """A network by name for outside evaluation harnesses: paths and sentences in, unit vectors out.
+
+    >>> Encoder("viclip-b-16").encode_text(["a cat"]).shape  # doctest: +SKIP
+    (1, 512)
+    """
+
+    def __init__(self, model: str, weights: str | None = None, *, device: str | None = None) -> None:
+        """As `--model`, `--weights` and `--device` of the command line."""
+        self.model = choose_model(model, weights, device=device)
+        self._network = Network(self.model)
+
+    def encode_video(self, paths: Sequence[str]) -> np.ndarray:
+        """(n, D) float32, unit length. Raises the `VideoError` of the first that cannot be used."""
+        return np.stack([self._network.videos(Sample(0, path))[0] for path in paths])
+
+    def encode_text(self, sentences: Sequence[str]) -> np.ndarray:
+        """(n, D) float32, unit length; sentences are taken as they are."""
+        return self._network.texts(sentences)

@@ -27,7 +27,7 @@ from internvideo.store import durable
 from internvideo.store.faults import told
 from internvideo.tasks import TASKS
 from internvideo.tasks.data import Data
-from internvideo.tasks.predictions import Record, about_line, line, match, read_predictions, shown
+from internvideo.tasks.predictions import Record, about_line, line, match, mixed, read_predictions, shown
 from internvideo.tasks.task import Asked, Example, Task, list_hash, tags
 
 PREDICTIONS = "predictions.jsonl"
@@ -124,11 +124,28 @@ def evaluate(
 
 
 def read_given(task: Task, path: str) -> tuple[Mapping[str, Any], list[Record]]:
-    """What a file of predictions says about itself, and its records. `.json`: in the benchmark's own form, if any."""
+    """What a file of predictions says about itself, and its records. `.json`: in the benchmark's own form, if any.
+
+    Several files, `a.jsonl:0.6,b.jsonl:0.4`, are an ensemble: see `predictions.mixed`.
+    """
+    parts = [part.rpartition(":") if weighted(part) else (part, "", "1") for part in path.split(",")]
+    if len(parts) > 1:
+        weights = [float(weight) for _, _, weight in parts]
+        records = mixed([read_given(task, one)[1] for one, _, _ in parts], weights)
+        return {"mixed": path}, records
     official = getattr(task, "read_official", None)
     if official is not None and path.endswith(".json"):
         return {}, official(Path(path))
     return read_predictions(path, task.family)
+
+
+def weighted(part: str) -> bool:
+    """
+    >>> weighted("a.jsonl:0.3"), weighted("a.jsonl")
+    (True, False)
+    """
+    weight = part.rpartition(":")[2]
+    return ":" in part and weight.replace(".", "", 1).isdigit()
 
 
 def _other_list(said: Mapping[str, Any], about: Mapping[str, Any]) -> list[str]:

@@ -5,10 +5,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from internvideo.jobs.report_curves import draw_report
 from internvideo.jobs.talk import columns
 from internvideo.store import durable
 
-REPORT, PAGE = "report.json", "report.md"
+REPORT, PAGE, CURVES = "report.json", "report.md", "curves.png"
 
 
 def metrics_text(metrics: Mapping[str, Any]) -> str:
@@ -37,10 +38,13 @@ def number(value: Any) -> str:
 
 
 def write_report(out: Path, row: Mapping[str, Any], tables: Mapping[str, Any]) -> None:
-    """`report.json` and `report.md` in the folder."""
+    """`report.json`, `report.md` and pictures in the folder."""
     durable.make_folder(out)
     durable.write_atomic(out / REPORT, (json.dumps(row, indent=2, ensure_ascii=False, default=str) + "\n").encode())
-    durable.write_atomic(out / PAGE, page(row).encode())
+    text = page(row)
+    if draw_report(tables, out / CURVES, " · ".join(filter(None, (row["task"], row["model"])))):
+        text += f"\n![curves]({CURVES})\n"
+    durable.write_atomic(out / PAGE, text.encode())
 
 
 def page(row: Mapping[str, Any]) -> str:

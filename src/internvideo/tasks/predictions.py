@@ -13,7 +13,9 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from internvideo.errors import InternVideoError, pick
+from internvideo.metrics.classification import softmax
 
+TINY = 1e-300  # of probabilities, before their logarithm
 SHOWN = 5  # cases that are named where something is wrong with many
 
 
@@ -270,3 +272,23 @@ def _finite(record: Record) -> bool:
 
 def _equal(one: Record, other: Record) -> bool:
     return all(np.array_equal(a, b) for a, b in zip(_arrays(one), _arrays(other), strict=True))
+
+
+def mixed(parts: Sequence[Sequence[Record]], weights: Sequence[float]) -> list[Record]:
+    """Several models' scores as one: log of the weighted mean of their probabilities (softmax of the scores), by id.
+
+    Raises BadPredictions unless all have the same ids and as many scores each.
+    """
+    tables = [{one.id: one.scores for one in part if isinstance(one, Scores)} for part in parts]
+    for table in tables[1:]:
+        if other := sorted(table.keys() ^ tables[0].keys()):
+            raise BadPredictions(f"{len(other):,} ids are not in all files: {shown(other)}", "one list for all models")
+    if wrong := [id for id in tables[0] if len({len(table[id]) for table in tables}) > 1]:
+        raise BadPredictions(
+            f"{len(wrong):,} ids have other numbers of scores in each file: {shown(wrong)}", "one head"
+        )
+    shares = np.array(weights) / sum(weights)
+    return [
+        Scores(id, np.log(sum(w * softmax(table[id]) for w, table in zip(shares, tables, strict=True)) + TINY))
+        for id in tables[0]
+    ]

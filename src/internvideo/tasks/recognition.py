@@ -204,7 +204,7 @@ def labelled(data: Data) -> tuple[list[Example], tuple[str, ...]]:
     samples = read_list(data, options={"split": data.split})
     root = data.root or data.place
     examples = [Example(name_of(each, root), each, truth=each.label) for each in samples]
-    return unique(examples, data.place), samples.classes
+    return unique(examples, data.place), samples.classes or tuple(data.classes)
 
 
 def unique(examples: Sequence[Example], place: str) -> list[Example]:
