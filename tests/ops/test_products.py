@@ -56,15 +56,18 @@ def test_under_autocast_it_is_the_layer_of_pytorch():
 
 @pytest.mark.parametrize(("queries", "keys"), [(7, 7), (20, 9), (1, 30)])
 @pytest.mark.parametrize("causal", [False, True])
-def test_attention(queries, keys, causal):
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_attention_with_its_gradients(queries, keys, causal, dtype):
     torch.manual_seed(0)
-    q, k, v = (torch.randn(2, count, 3, 8).transpose(1, 2) for count in (queries, keys, keys))
-    q = q * 20  # scores far from zero
-    expected = F.scaled_dot_product_attention(q.double(), k.double(), v.double(), is_causal=causal)
-    with torch.no_grad():
-        found = attention(q, k, v, causal=causal)
-    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-5)
-    assert attention(q.requires_grad_(), k, v, causal=causal).requires_grad
+    parts = [torch.randn(2, count, 3, 8).transpose(1, 2).to(dtype) for count in (queries, keys, keys)]
+    parts[0] = parts[0] * 8  # scores far from zero
+    ours, exact = ([x.to(kind).requires_grad_() for x in parts] for kind in (dtype, torch.float64))
+    expected = F.scaled_dot_product_attention(*exact, is_causal=causal)
+    found = attention(*ours, causal=causal)
+    pull = torch.randn(expected.shape).to(dtype)
+    truth = torch.autograd.grad(expected, exact, pull.double())
+    for mine, theirs in zip((found, *torch.autograd.grad(found, ours, pull)), (expected, *truth), strict=True):
+        assert (mine - theirs).norm() < (1e-5 if dtype == torch.float32 else 1e-2) * (theirs.norm() + 1)
 
 
 def test_equal_bits_with_any_number_of_threads_and_rows(monkeypatch):

@@ -2,12 +2,13 @@
 
 PyTorch leaves float32 products to MKL. On processors of other makers than Intel, MKL keeps to AVX2 where there is
 AVX-512; oneDNN does not, and is twice as fast there. Attention over many tokens is made of such products, a few hundred
-queries at a time, so that scores stay in the cache; where gradients are wanted, PyTorch's own is as fast.
+queries at a time, forward and backward (Dao et al. 2022: scores are not kept but computed again).
 
 Which library computes depends on the machine and on sizes alone: equal machines give equal bits, with any number of
 threads. Everything else (GPUs, other CPUs, compiled and exported networks) takes PyTorch's own way.
 """
 
+import math
 import platform
 from functools import cache
 from pathlib import Path
@@ -41,16 +42,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tenso
 
     causal: a query sees keys up to its own position.
     """
-    own = causal or min(q.shape[-2], k.shape[-2]) < LONG or not _by_onednn(q, k) or _wants_gradient(q, k, v)
-    if own:
+    if causal or min(q.shape[-2], k.shape[-2]) < LONG or not _by_onednn(q, k):
         return F.scaled_dot_product_attention(q, k, v, is_causal=causal)
-    batch, heads, count, width = q.shape
-    out = q.new_empty(batch, count, heads, width).transpose(1, 2)  # as those who join the heads want it
-    for place in np.ndindex(batch, heads):
-        queries, keys, values = q[place] * width**-0.5, k[place].contiguous(), v[place].T.contiguous()
-        for start in range(0, count, QUERIES):
-            scores = _onednn(queries[start : start + QUERIES], keys)
-            out[place][start : start + QUERIES] = _onednn(scores.softmax(-1), values)
+    out: Tensor = _Attention.apply(q, k, v)  # type: ignore[no-untyped-call]
     return out
 
 
@@ -111,3 +105,50 @@ class _Linear(torch.autograd.Function):
             _onednn(flat.T, x.reshape(-1, x.shape[-1]).T) if wants[1] else None,
             flat.sum(0) if wants[2] else None,
         )
+
+
+class _Attention(torch.autograd.Function):
+    """Per head and some queries: scores S = Q K^T, weights P = softmax(S), O = P V. Scores are float32 throughout."""
+
+    @staticmethod
+    def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        out = _joinable(q)
+        for place in np.ndindex(q.shape[:2]):
+            queries, keys, values = _scaled(q[place]), k[place].float().contiguous(), v[place].T.contiguous()
+            for part in _parts(queries):
+                out[place][part] = _onednn(_onednn(queries[part], keys).softmax(-1).to(v.dtype), values)
+        ctx.save_for_backward(q, k, v)
+        return out
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
+        q, k, v = ctx.saved_tensors
+        grads = tuple(_joinable(x) for x in (q, k, v))
+        for place in np.ndindex(q.shape[:2]):
+            queries, keys, pulls = _scaled(q[place]), k[place].float().contiguous(), grad[place].contiguous()
+            keys_t, values = k[place].T.contiguous(), v[place].contiguous()
+            grad_keys, grad_values = torch.zeros_like(keys_t, dtype=torch.float32), keys.new_zeros(v[place].T.shape)
+            for part in _parts(queries):
+                weights = _onednn(queries[part], keys).softmax(-1).to(v.dtype)
+                grad_values += _onednn(pulls[part].T, weights.T)
+                slopes = torch.ops.aten._softmax_backward_data(_onednn(pulls[part], values), weights, -1, v.dtype)
+                grads[0][place][part] = _onednn(slopes, keys_t) / math.sqrt(q.shape[-1])
+                grad_keys += _onednn(queries[part].to(q.dtype).T, slopes.T)
+            grads[1][place], grads[2][place] = grad_keys.T, grad_values.T
+        return grads
+
+
+def _joinable(x: Tensor) -> Tensor:
+    """Room for (B, H, N, d) whose heads lie side by side, as those who join them want it."""
+    batch, heads, count, width = x.shape
+    room: Tensor = x.new_empty(batch, count, heads, width)
+    return room.transpose(1, 2)
+
+
+def _scaled(queries: Tensor) -> Tensor:
+    return queries.float() / math.sqrt(queries.shape[-1])
+
+
+def _parts(queries: Tensor) -> list[slice]:
+    return [slice(start, start + QUERIES) for start in range(0, len(queries), QUERIES)]
