@@ -123,6 +123,17 @@ def test_padding_that_is_left_out_changes_nothing(name, network):
     assert np.allclose(prepare.encode_texts(model, texts), whole, atol=1e-6)
 
 
+def test_a_small_vocabulary_names_the_words_that_it_does_not_know(network, capsys):
+    prepare._tell_unknown.cache_clear()
+    model = network("viclip-tiny-debug")
+    assert torch.equal(prepare.tokenize(model, "a red dog"), prepare.tokenize(model, ["a red"]))
+    assert capsys.readouterr().err.count("does not know the word `dog`") == 1
+    prepare.tokenize(model, "the red dog")
+    assert "dog" not in capsys.readouterr().err  # said once
+    with pytest.raises(UsageError, match="knows no word of 'people dancing'"):
+        prepare.tokenize(model, ["people dancing"])
+
+
 def test_errors_of_one_video_stay_with_it_and_order_is_kept(clips):
     places = lanes.find_videos([clips / "00001.mp4", clips / "nowhere.mp4", clips / "sub", clips / "00000.mp4"])
 

@@ -84,3 +84,20 @@ def test_equal_bits_with_any_number_of_threads_and_rows(monkeypatch):
         torch.set_num_threads(before)
     assert all(torch.equal(one, other) for one, other in zip(*found, strict=True))
     assert torch.equal(linear(x[:100], weight), found[0][0][:100])
+
+
+@pytest.mark.parametrize("causal", [True, False])
+def test_attention_that_is_trained_in_bfloat16(causal, monkeypatch):
+    monkeypatch.setattr(products, "LONG", 400)
+    torch.manual_seed(0)
+    exact = [torch.randn(2, 3, 9, 8, requires_grad=True) for _ in range(3)]
+    ours = [x.detach().bfloat16().requires_grad_() for x in exact]
+    expected = F.scaled_dot_product_attention(*exact, is_causal=causal)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = attention(*ours, causal=causal)
+    assert found.dtype == torch.bfloat16
+    pull = torch.randn(expected.shape)
+    wanted = torch.autograd.grad(expected, exact, pull)
+    given = torch.autograd.grad(found, ours, pull.bfloat16())
+    for one, other in zip((found, *given), (expected, *wanted), strict=True):
+        torch.testing.assert_close(one.float(), other, rtol=0.02, atol=0.05)

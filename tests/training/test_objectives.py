@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 
 from internvideo.errors import UsageError
-from internvideo.models.viclip import ViCLIP
+from internvideo.models.viclip import VICLIP_TINY_DEBUG, ViCLIP
 from internvideo.ops import masks
 from internvideo.ops.losses import caption_loss, contrastive_loss, denormalise, pixel_targets, shared_targets
 from internvideo.training.learner import Learner
-from internvideo.training.objectives import Classify, Contrastive, MaskedPixels
+from internvideo.training.objectives import Classify, Contrastive, ContrastiveCaption, MaskedPixels
 from tests.training.small import batch_of, learner_of
 
 RNG = np.random.default_rng
@@ -101,6 +101,19 @@ def test_captioning_adds_the_mean_over_words_of_the_batch():
     torch.testing.assert_close(logs["caption"], expected.detach())
     logits = model.scale * model.encode_video(batch["video"]) @ model.encode_text(batch["text"]).T
     torch.testing.assert_close(loss, expected + contrastive_loss(logits, shared_targets(batch["uid"])))
+
+
+def test_a_viclip_with_a_decoder_learns_to_match_and_to_caption():
+    model = ViCLIP(VICLIP_TINY_DEBUG)
+    text = torch.tensor([[93, 5, 6, 94, 0], [93, 7, 94, 0, 0]])
+    batch = {"video": torch.randn(2, 3, 4, 64, 64), "text": text, "uid": torch.arange(2)}
+    loss, logs = ContrastiveCaption()(model, batch, RNG(0))
+    matched, _ = Contrastive()(model, batch, RNG(0))
+    vector, tokens = model.encode_tokens(batch["video"])
+    torch.testing.assert_close(vector, model.encode_video(batch["video"]))
+    expected = caption_loss(model.captioner(model.text.tokens(text[:, :-1]), tokens), text)
+    torch.testing.assert_close(logs["caption"], expected.detach())
+    torch.testing.assert_close(loss, matched + expected)
 
 
 def test_pictures_are_learned_like_clips_of_one_frame():

@@ -15,7 +15,7 @@ from internvideo.datasets.sample import Media, Sample
 from internvideo.errors import UsageError, pick
 from internvideo.records import Preprocess
 from internvideo.text.cleaning import clean_caption
-from internvideo.text.tokenizer import tokenizer
+from internvideo.text.words import vocabulary
 from internvideo.video.sampling import FRAME_POLICIES
 from internvideo.video.transforms import preprocess
 
@@ -27,6 +27,7 @@ class ClipRecipe:
     preprocess: Preprocess
     augment: Augment | None = None  # None: evaluation, nothing is drawn, the first caption counts
     context: int = 0  # text positions; 0: no text. Longer captions are cut
+    vocabulary: str = "clip"  # see `text.words.vocabulary`
     cleaning: str = "none"  # or "viclip": `text.cleaning.clean_caption` before the tokenizer
     repeats: int = 1  # training views per sample, of the same frames: decoded once (repeated augmentation)
 
@@ -67,5 +68,5 @@ def _caption(recipe: ClipRecipe, sample: Sample, rng: np.random.Generator) -> li
     which = 0 if recipe.augment is None else int(rng.integers(len(sample.captions)))
     text = sample.captions[which]
     text = clean_caption(text) if recipe.cleaning == "viclip" else text
-    ids: list[int] = tokenizer()([text], recipe.context, "truncate")[0].tolist()
+    ids: list[int] = vocabulary(recipe.vocabulary)([text], recipe.context, "truncate")[0].tolist()
     return ids

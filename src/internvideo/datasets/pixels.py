@@ -1,4 +1,5 @@
-"""The frames of one sample, wherever they lie: a video, an image, a folder of images, a part of a tar shard.
+"""The frames of one sample, wherever they lie: a video, an image, a folder of images, a part of a tar shard, or nowhere
+yet: a scene of `moving_shapes`.
 
 Which frames is said by a function of how many there are. Every way in which this fails is a `VideoError`.
 """
@@ -16,7 +17,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from internvideo.datasets.image_lists import SUFFIXES
-from internvideo.datasets.sample import Member, Sample, member_of
+from internvideo.datasets.moving_shapes.listed import drawn
+from internvideo.datasets.sample import DRAWN, Member, Sample, member_of
 from internvideo.errors import MissingVideo, NoFrames, TruncatedVideo, UnreadableVideo, UsageError, VideoError
 from internvideo.records import Span
 from internvideo.video.opening import display_name
@@ -35,6 +37,8 @@ class DamagedPicture(VideoError):
 
 def frames_of(sample: Sample, choose: Choose) -> np.ndarray:
     """(T, H, W, 3) uint8 RGB, in the order chosen; of an image always itself, T = 1. Raises a `VideoError`."""
+    if sample.path.startswith(DRAWN):
+        return drawn(sample.path, choose)
     member = member_of(sample.path)
     if member is None:
         return _from_path(sample, choose)

@@ -64,3 +64,5 @@ def say_model(model: nn.Module) -> None:
     card = card_of(model)
     known = card.weights if card.weights == "random" else f"weights {card.weights[:12]}, {card.licence.name}"
     note(f"model {card.name}: {known}{', not for commercial use' if card.licence.commercial is False else ''}")
+    if card.family.notice:
+        note(f"{card.name} is {card.family.notice}")

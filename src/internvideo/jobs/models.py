@@ -72,7 +72,7 @@ def say_list(found: dict[str, Any], word: str = "") -> str:
             row["name"],
             f"{row['parameters'] / 1e6:,.1f} M",
             "here" if row["weights"] else f"{len(row['checkpoints'])} to fetch" if row["checkpoints"] else "",
-            _use(row["licence"], row["commercial"]) if row["checkpoints"] else "",
+            _use(row["licence"], row["commercial"]) if row["checkpoints"] or row["weights"] else "",
             row["for"] or USES.get(row["family"], ""),
         )
         for row in found["models"]

@@ -7,6 +7,7 @@ read; what is done with the tensors is for others to say.
 import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
+from functools import cache
 
 import numpy as np
 import torch
@@ -14,9 +15,10 @@ from torch import Tensor, nn
 
 from internvideo.errors import UsageError
 from internvideo.jobs.lanes import ahead
+from internvideo.jobs.talk import note
 from internvideo.models.families import Card
 from internvideo.records import Preprocess, Span
-from internvideo.text.tokenizer import tokenizer
+from internvideo.text.words import vocabulary
 from internvideo.video.clips import choose_frames, clips_of
 from internvideo.video.opening import PathLike
 from internvideo.video.reader import Video, open_video
@@ -49,7 +51,8 @@ def prepare(model: nn.Module, videos: Source | Sequence[Source], how: Preprocess
 def tokenize(model: nn.Module, texts: str | Sequence[str]) -> Tensor:
     """Token ids as `model` reads them: (B, context) int64, zero padded. Texts are taken as they are.
 
-    ViCLIP cuts longer texts, as published; the others raise UsageError.
+    ViCLIP cuts longer texts, as published; the others raise UsageError. Of words that a small vocabulary does not know
+    it is told once that they are left out; a text without any known word is a UsageError.
     """
     family = card_of(model).family
     if not family.context:
@@ -58,8 +61,22 @@ def tokenize(model: nn.Module, texts: str | Sequence[str]) -> Tensor:
             "take a model of videos and texts, such as clip-b-16, viclip-b-16 or internvideo-mm-b-16",
         )
     rows = [texts] if isinstance(texts, str) else list(texts)
-    ids = tokenizer()(rows, family.context, "truncate" if family.name == "viclip" else "raise")
-    return torch.from_numpy(ids)
+    words = vocabulary(family.vocabulary)
+    for text in rows:
+        unknown = words.unknown(text)
+        if unknown and not words.encode(text):
+            raise UsageError(
+                f"`{card_of(model).name}` knows no word of {text!r}",
+                "it was trained on captions such as `a red circle moves left slowly`; another --model knows more",
+            )
+        for word in unknown:
+            _tell_unknown(card_of(model).name, word)
+    return torch.from_numpy(words(rows, family.context, family.overlong))
+
+
+@cache
+def _tell_unknown(name: str, word: str) -> None:
+    note(f"`{name}` does not know the word `{word}`: it is left out")
 
 
 def card_of(model: nn.Module) -> Card:

@@ -48,7 +48,7 @@ TRIED_SECONDS = 5.0  # an estimate tries a step out if that should take no longe
 NETWORKS = {  # objective -> networks it can train
     MaskedPixels: (VideoMAE,),
     Contrastive: (ViCLIP,),
-    ContrastiveCaption: (InternVideoMM,),
+    ContrastiveCaption: (InternVideoMM, ViCLIP),
     Classify: (VideoMAEClassifier, UniFormerV2, ViCLIPClassifier),
     Coordinate: (CrossModel,),
 }
@@ -134,7 +134,7 @@ def estimate(name: str, out: str | os.PathLike[str] | None = None, *, overrides:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     lines = read_log(Path(out) / LOG) if out is not None else []
     speeds = [line["clips_per_s"] for line in lines if line.get("clips_per_s")]
-    clips = clip_recipe(recipe, card.preprocess, _context(recipe, model, card))
+    clips = clip_recipe(recipe, card, _context(recipe, model, card))
     measured = (speeds[-1], "measured by this run so far") if speeds else None
     cost = train_cost(recipe, model.to("meta"), clips, samples=samples, steps=_steps(recipe, epoch),
                       peak=_peak(recipe, device), measured=measured)  # fmt: skip
@@ -159,8 +159,8 @@ class _Run:
             self.model = begin(recipe).to(device)
             self.card = _named(card_of(self.model), recipe, corpora)
         context = _context(recipe, self.model, self.card)
-        self.clips = clip_recipe(recipe, self.card.preprocess, context)
-        self.seen = clip_recipe(recipe, self.card.preprocess, context, evaluation=True)
+        self.clips = clip_recipe(recipe, self.card, context)
+        self.seen = clip_recipe(recipe, self.card, context, evaluation=True)
         self.config = config_of(self.model)
         if recipe.recompute:
             recompute_blocks(self.model)
@@ -190,6 +190,7 @@ class _Run:
             seed=recipe.seed,
             rank=distributed.rank(),
             world=distributed.world(),
+            shuffle=recipe.shuffle,
             workers=recipe.workers,
         ) as loader, CountTalk("training", "steps") as talk:  # fmt: skip
             start = self._begin(changed)

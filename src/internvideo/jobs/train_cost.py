@@ -84,7 +84,12 @@ def step_cost(model: nn.Module, objective: Objective, clips: ClipRecipe, *, reco
     with shapes_only():
         batch = {name: torch.zeros(1, dtype=torch.int64) for name in ("uid", "source", "label")}
         batch |= {"video": torch.empty(1, *shape), "text": torch.zeros(1, max(clips.context, 1), dtype=torch.int64)}
+        learned = [value for value in model.parameters() if value.requires_grad]
+        for value in learned:  # the counter stumbles over views of what wants gradients
+            value.requires_grad_(False)
         forward, _ = measure(lambda: _look(model, objective, batch))
+        for value in learned:
+            value.requires_grad_(True)
         known = {value.untyped_storage()._cdata for value in (*model.parameters(), *model.buffers())}
         kept: dict[int, tuple[int, torch.UntypedStorage]] = {}  # storages stay, so that no number comes twice
 

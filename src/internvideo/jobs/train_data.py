@@ -6,19 +6,21 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from internvideo import distributed
 from internvideo.config import plain
 from internvideo.datasets.items import ClipRecipe
 from internvideo.datasets.loader import Corpus
-from internvideo.datasets.moving_shapes.world import Split
+from internvideo.datasets.moving_shapes.listed import Drawing, DrawnScenes
+from internvideo.datasets.moving_shapes.world import Plot, Split
 from internvideo.datasets.readers import READERS
 from internvideo.datasets.sample import Samples, coverage, with_text
 from internvideo.datasets.table import read_table
 from internvideo.errors import UsageError, nearest, pick
 from internvideo.jobs.talk import note
-from internvideo.records import Preprocess, Span
+from internvideo.models.families import Card
+from internvideo.records import Span
 from internvideo.store.faults import shown
 from internvideo.training.recipe import CorpusRecipe, TrainRecipe
 
@@ -42,6 +44,22 @@ def read_moving_shapes(
     return read_table(folder / "clips.jsonl", folder, corpus=f"moving_shapes/{split}")
 
 
+def draw_moving_shapes(
+    path: str,
+    root: str,
+    *,
+    clips: int = 256,
+    split: Split = "train",
+    size: int = 96,
+    seconds: float = 3.0,
+    plot: Plot | Literal[""] = "",
+    twins: int = 1,
+    says: Literal["all", "motion"] = "all",
+) -> Samples:
+    """The first scenes of a `Drawing`, which are drawn whenever they are looked at: no files. path, root: not used."""
+    return DrawnScenes(Drawing(split=split, size=size, seconds=seconds, plot=plot, twins=twins, says=says), clips)
+
+
 def _rendered(path: Path, clips: int, split: Split, size: int, seconds: float) -> Path:
     folder = path / f"{split}-{clips}-{size}px-{seconds:g}s"
     if not (folder / "clips.jsonl").is_file():
@@ -54,7 +72,11 @@ def _rendered(path: Path, clips: int, split: Split, size: int, seconds: float) -
     return folder
 
 
-TRAINING_READERS: Mapping[str, Callable[..., Samples]] = {**READERS, "moving_shapes": read_moving_shapes}
+TRAINING_READERS: Mapping[str, Callable[..., Samples]] = {
+    **READERS,
+    "moving_shapes": read_moving_shapes,
+    "drawn_shapes": draw_moving_shapes,
+}
 
 
 def read_corpus(recipe: CorpusRecipe, classes: Sequence[str] = ()) -> Corpus:
@@ -148,10 +170,13 @@ def _first(paths: Sequence[str], count: int = 5) -> str:
     return ", ".join(map(repr, paths[:count])) + (", ..." if len(paths) > count else "")
 
 
-def clip_recipe(recipe: TrainRecipe, how: Preprocess, context: int, *, evaluation: bool = False) -> ClipRecipe:
+def clip_recipe(recipe: TrainRecipe, card: Card, context: int, *, evaluation: bool = False) -> ClipRecipe:
     """How samples become clips: for training, or as evaluation sees them."""
     augment, repeats = (None, 1) if evaluation else (recipe.augment, recipe.repeats)
-    return ClipRecipe(preprocess=how, augment=augment, context=context, cleaning=recipe.cleaning, repeats=repeats)
+    how, words = card.preprocess, card.family.vocabulary
+    return ClipRecipe(
+        preprocess=how, augment=augment, context=context, vocabulary=words, cleaning=recipe.cleaning, repeats=repeats
+    )
 
 
 def pinned(recipe: TrainRecipe, corpora: list[Corpus]) -> dict[str, str]:

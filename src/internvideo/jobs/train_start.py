@@ -14,7 +14,7 @@ from internvideo.datasets.lists import class_number, class_numbers, lines
 from internvideo.errors import UsageError, nearest, pick
 from internvideo.jobs.prepare import card_of
 from internvideo.jobs.talk import note
-from internvideo.models import MODELS, load_model, with_card
+from internvideo.models import MODELS, NO_WEIGHTS, load_model, with_card
 from internvideo.models.cross_model import CrossModelConfig
 from internvideo.models.families import fitted
 from internvideo.models.low_rank import adapt
@@ -27,7 +27,7 @@ from internvideo.training.recipe import TrainRecipe
 def begin(recipe: TrainRecipe, *, shapes: bool = False) -> nn.Module:
     """The network, with its card, prepared by the objective. shapes: without numbers, to be counted only."""
     with shapes_only() if shapes else nullcontext():
-        model = _changed(load_model(recipe.model, None if shapes else recipe.weights), recipe)
+        model = _changed(load_model(recipe.model, NO_WEIGHTS if shapes else recipe.weights or NO_WEIGHTS), recipe)
     for part, (name, weights) in {} if shapes else recipe.part_weights.items():
         _fill_part(model, part, name, weights)
     recipe.objective.prepare(model)
@@ -44,7 +44,7 @@ def merged_with_start(tuned: Weights, recipe: TrainRecipe) -> Weights:
 
     Parts that the beginning did not have (times, heads, scales) stay as learned.
     """
-    base = _changed(load_model(recipe.model, recipe.weights), recipe).state_dict()
+    base = _changed(load_model(recipe.model, recipe.weights or NO_WEIGHTS), recipe).state_dict()
     new = MODELS[recipe.model].new
     kept = [name for name in tuned if name.startswith(new) or base[name].shape != tuned[name].shape]
     return mix(base, tuned, recipe.merge if recipe.merge is not None else 1.0, kept)

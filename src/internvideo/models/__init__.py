@@ -13,6 +13,7 @@ from torch import nn
 
 from internvideo.errors import pick
 from internvideo.models import cross_model, internvideo_mm, temporal_head, uniformerv2, viclip, video_answer, videomae
+from internvideo.models.bundled import bundled
 from internvideo.models.families import (
     FAMILIES,
     PREPROCESS,
@@ -34,6 +35,7 @@ N = TypeVar("N", bound=nn.Module)
 Sizes = tuple[tuple[str, int], ...]
 ClipShape = tuple[int, int]  # pixels per side, and frames (0: any)
 
+NO_WEIGHTS = "random"  # as weights: do not load any, not even those that are bundled
 FROM_CLIP = ("clip", "hf-clip")  # layouts of CLIP's weights
 SOMETHING_CLASSES = 174  # of Something-Something, which VideoMAE samples over the whole video
 
@@ -71,16 +73,18 @@ def load_model(name: str, weights: str | PathLike[str] | None = None, *, precisi
 
     weights: a file in our own or any published layout; a folder that a training run or `save_pretrained` wrote, whose
     preprocessing then holds; or what else `models.fetch.resolve` takes: a name of the zoo that was fetched,
-    hf://owner/repo/file, a hub id, an https address. None: random. Classes, frame counts, picture sizes and caption
+    hf://owner/repo/file, a hub id, an https address. None: those that come with the package (viclip-tiny), or else
+    random numbers, as NO_WEIGHTS gives in any case. Classes, frame counts, picture sizes and caption
     layers come from the weights; widths and depths must be those of the name. CLIP's weights start the networks that
     were made from it, those of masked pre-training its classifiers. precision: see `models.precision`.
     Raises UsageError for an unknown name and WeightsError for weights that do not fit. Warns (NonCommercialWeights)
     if the licence of the weights forbids commercial use.
     """
     model = pick(MODELS, name, "model")
-    network = None if weights is None else _from_folder(name, weights)
+    weights = bundled(name) or NO_WEIGHTS if weights is None else weights
+    network = _from_folder(name, weights)
     if network is None:
-        if weights is None:
+        if weights == NO_WEIGHTS:
             loaded = model.build()
             card = Card(name, model.family, _preprocess(model.family, loaded), RANDOM, "random")
         else:
@@ -233,6 +237,12 @@ def _viclip(config: viclip.ViCLIPConfig) -> Model:
     )
 
 
+def _viclip_tiny(config: viclip.ViCLIPConfig) -> Model:
+    kind = viclip.ViCLIP
+    return _model("viclip-tiny", kind, kind, config, lambda config: (config.video.size, config.video.frames),
+                  viclip.infer_config, fit=viclip.fit)  # fmt: skip
+
+
 def _viclip_classifier(towers: viclip.ViCLIPConfig) -> Model:
     return _model(
         "viclip-classifier",
@@ -369,6 +379,7 @@ MODELS: Mapping[str, Model] = {
     "viclip-l-14": _viclip(viclip.VICLIP_L14),
     "viclip-b-16-classifier": _viclip_classifier(viclip.VICLIP_B16),
     "viclip-l-14-classifier": _viclip_classifier(viclip.VICLIP_L14),
+    "viclip-tiny": _viclip_tiny(viclip.VICLIP_TINY),
     "videomae-b-16": _classifier(videomae.CLASSIFIER_B),
     "videomae-l-16": _classifier(videomae.CLASSIFIER_L),
     "videomae-h-16": _classifier(videomae.CLASSIFIER_H),
@@ -404,6 +415,7 @@ MODELS: Mapping[str, Model] = {
     "viclip-l-14-debug": _viclip(_patch14(viclip.VICLIP_DEBUG)),
     "viclip-b-16-classifier-debug": _viclip_classifier(viclip.VICLIP_DEBUG),
     "viclip-l-14-classifier-debug": _viclip_classifier(_patch14(viclip.VICLIP_DEBUG)),
+    "viclip-tiny-debug": _viclip_tiny(viclip.VICLIP_TINY_DEBUG),
     **{f"videomae-{size}-16-debug": _classifier(videomae.CLASSIFIER_DEBUG) for size in "blh"},
     **{f"videomae-{size}-16-pretrain-debug": _pretrain(videomae.PRETRAIN_DEBUG) for size in "blh"},
     "internvideo-mm-b-16-debug": _mm(_MM_DEBUG),

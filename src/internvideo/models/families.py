@@ -6,6 +6,7 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
+from typing import Literal
 
 from internvideo.models.zoo import CLIP_LICENCE, UNIFORMER_LICENCE, UNSTATED, VICLIP_LICENCE
 from internvideo.records import Licence, Preprocess
@@ -50,9 +51,14 @@ PREPROCESS: Mapping[str, Preprocess] = {
         size=224, mean=HALF_MEAN, std=HALF_STD, interpolation="bilinear", antialias=False, frames="uniformerv2"
     ),
     "clip": Preprocess(size=224, mean=CLIP_MEAN, std=CLIP_STD, interpolation="pillow-bicubic"),
+    "moving-shapes": Preprocess(size=96, mean=IMAGENET_MEAN, std=IMAGENET_STD, resize="squash", frames="middle"),
 }
 
 NO_PIXELS = Preprocess(size=1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), frame_count=1)  # of what reads features
+LABORATORY = (
+    "a laboratory model: it has seen nothing but coloured shapes that move, and tells little about other videos; "
+    "`internvideo models fetch clip-b-16` gets free weights that know the world"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +73,24 @@ class Family:
     # of the sentences' "embeddings"; "": there are no sentences.
     ensemble: str = ""
     cleaning: str = "none"  # of finished sentences: argument of `internvideo.text.prompts.fill`
+    vocabulary: str = "clip"  # see `internvideo.text.words.vocabulary`
+    overlong: Literal["raise", "truncate"] = "raise"  # what becomes of texts with more tokens than fit
+    notice: str = ""  # what everybody who gets an answer must know
 
 
 FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
-        Family("viclip", PREPROCESS["viclip"], VICLIP_LICENCE, 32, "similarities", "viclip"),
+        Family("viclip", PREPROCESS["viclip"], VICLIP_LICENCE, 32, "similarities", "viclip", overlong="truncate"),
+        Family(
+            "viclip-tiny",
+            PREPROCESS["moving-shapes"],
+            Licence("Apache-2.0", "trained by this project on videos that it draws itself", commercial=True),
+            32,
+            "similarities",
+            vocabulary="moving-shapes",
+            notice=LABORATORY,
+        ),
         Family("viclip-classifier", PREPROCESS["viclip"], VICLIP_LICENCE),
         Family("videomae", PREPROCESS["videomae"], UNSTATED),
         Family("internvideo-mm", PREPROCESS["internvideo-mm-demo"], UNSTATED, 77, "probabilities"),

@@ -23,6 +23,7 @@ from urllib.parse import quote, unquote, urlsplit
 from zipfile import is_zipfile
 
 from internvideo.errors import UsageError, nearest
+from internvideo.models.bundled import bundled
 from internvideo.models.download import AddressFailed, FetchError, Progress, discard, download, resumable, writing
 from internvideo.models.weights import shown
 from internvideo.models.zoo import ZOO, Checkpoint, checkpoints_of, find_checkpoint
@@ -64,9 +65,12 @@ def is_offline() -> bool:
 
 
 def local(name: str) -> Path | None:
-    """Weights in the cache for a network, or the file of one checkpoint. No network; files are not read."""
+    """Weights in the cache for a network, or that come with the package, or the file of one checkpoint.
+
+    No network; files are not read.
+    """
     known = [ZOO[name]] if name in ZOO and ZOO[name].model != name else checkpoints_of(name)
-    return next((path for checkpoint in known if (path := present(checkpoint)) is not None), None)
+    return next((path for checkpoint in known if (path := present(checkpoint)) is not None), bundled(name))
 
 
 def present(checkpoint: Checkpoint) -> Path | None:

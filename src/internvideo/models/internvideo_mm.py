@@ -65,6 +65,11 @@ class InternVideoMM(nn.Module):
         feature, tokens = self.video(video)
         return self.video_norm(feature), tokens
 
+    def encode_tokens(self, video: Tensor) -> tuple[Tensor, Tensor]:
+        """The vector of `encode_video` (B, E), and the last block's tokens, (B, N, D): for captions."""
+        feature, tokens = self.video_feature(video)
+        return F.normalize(feature @ self.video_projection, dim=-1), tokens.flatten(1, 2)
+
     def caption_logits(self, ids: Tensor, video_tokens: Tensor) -> Tensor:
         """What follows each token: (B, L) ids, (B, T, 1 + h w, D) from `video_feature` -> (B, L, vocabulary)."""
         if self.captioner is None:

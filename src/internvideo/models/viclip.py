@@ -1,7 +1,7 @@
-"""ViCLIP: a video tower with joint space-time attention and a text tower, one space.
+"""ViCLIP: a video tower with joint space-time attention and a text tower, one space; perhaps a caption decoder.
 
-Source: InternVid (Wang et al., 2023) and the released weights. Knows normalised pixels and token ids; knows no files,
-losses, strings or ranks. Videos are (B, C, T, H, W) float.
+Source: InternVid (Wang et al., 2023) and the released weights; these have no decoder, ours is InternVideo-MM's. Knows
+normalised pixels and token ids; knows no files, losses, strings or ranks. Videos are (B, C, T, H, W) float.
 """
 
 from dataclasses import dataclass, field, replace
@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
+from internvideo.models.caption_decoder import CaptionConfig, CaptionDecoder, infer_caption_config
 from internvideo.models.layers import (
     Activation,
     Block,
@@ -52,7 +53,9 @@ class VideoConfig:
 class ViCLIPConfig:
     video: VideoConfig = field(default_factory=VideoConfig)
     text: TextConfig = field(default_factory=lambda: TextConfig(context=32))
-    lowest_temperature: float = 0.01  # also the initial one
+    captioner: CaptionConfig | None = None
+    lowest_temperature: float = 0.01
+    initial_temperature: float = 0.01
 
 
 class ViCLIP(nn.Module):
@@ -61,9 +64,10 @@ class ViCLIP(nn.Module):
     def __init__(self, config: ViCLIPConfig) -> None:
         super().__init__()
         self.config = config
-        self.temperature = nn.Parameter(torch.tensor(config.lowest_temperature))
+        self.temperature = nn.Parameter(torch.tensor(config.initial_temperature))
         self.video = VideoTower(config.video)
         self.text = TextTower(config.text)
+        self.captioner = CaptionDecoder(config.captioner) if config.captioner else None
 
     def encode_video(self, video: Tensor, kept: Tensor | None = None) -> Tensor:
         """video: (B, C, T, H, W) float, normalised; kept: see `VideoTower.tokens` -> (B, E) unit length."""
@@ -72,6 +76,11 @@ class ViCLIP(nn.Module):
     def encode_text(self, ids: Tensor) -> Tensor:
         """ids: (B, L) integers, zero padded -> (B, E) unit length."""
         return F.normalize(self.text(ids), dim=-1)
+
+    def encode_tokens(self, video: Tensor, kept: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """The vector of `encode_video` (B, E), and the tokens it was read from, (B, 1 + N, D): for captions."""
+        tokens = self.video.tokens(video, kept)
+        return F.normalize(self.video.project(tokens), dim=-1), tokens
 
     @property
     def scale(self) -> float:
@@ -136,9 +145,13 @@ class VideoTower(nn.Module):
 
     def forward(self, video: Tensor, kept: Tensor | None = None) -> Tensor:
         """video: (B, C, T, H, W) -> (B, E): the projected class token, not normalised."""
+        return self.project(self.tokens(video, kept))
+
+    def project(self, tokens: Tensor) -> Tensor:
+        """What `tokens` gives, (B, 1 + N, D) -> (B, E): the projected class token."""
         if self.projection is None:
             raise ValueError("this tower has no projection; use `tokens`, or build it with VideoConfig(projection=512)")
-        return self.tokens(video, kept)[:, 0] @ self.projection
+        return tokens[:, 0] @ self.projection
 
     def tokens(self, video: Tensor, kept: Tensor | None = None) -> Tensor:
         """Every token after the last norm, before the projection: (B, C, T, H, W) -> (B, 1 + h w t or 1 + K, D).
@@ -210,7 +223,12 @@ def infer_video_config(shapes: Shapes, base: VideoConfig, prefix: str = "video."
 def infer_config(shapes: Shapes, base: ViCLIPConfig | None = None) -> ViCLIPConfig:
     """The configuration of a whole ViCLIP, as in `infer_video_config`."""
     base = base or ViCLIPConfig()
-    return replace(base, video=infer_video_config(shapes, base.video), text=infer_text_config(shapes, base.text))
+    return replace(
+        base,
+        video=infer_video_config(shapes, base.video),
+        text=infer_text_config(shapes, base.text),
+        captioner=infer_caption_config(shapes) if "captioner.queries" in shapes else None,
+    )
 
 
 def infer_classifier_config(shapes: Shapes, base: ViCLIPClassifierConfig) -> ViCLIPClassifierConfig:
@@ -265,6 +283,20 @@ VICLIP_L14 = ViCLIPConfig(
 VICLIP_DEBUG = ViCLIPConfig(
     video=VideoConfig(width=64, depth=2, heads=2, patch=16, frames=4, size=64, projection=32),
     text=TextConfig(width=64, depth=2, heads=2, context=32, projection=32),
+)
+
+# Small enough to be bundled, for the world of `datasets.moving_shapes`; vocabulary: `text.words`.
+VICLIP_TINY = ViCLIPConfig(
+    video=VideoConfig(width=192, depth=6, heads=3, patch=12, tubelet=8, size=96, projection=128, activation="gelu"),
+    text=TextConfig(width=192, depth=3, heads=3, context=32, vocabulary=95, projection=128, activation="gelu"),
+    captioner=CaptionConfig(width=192, video_width=192, depth=1, heads=6, queries=8, vocabulary=95),
+    initial_temperature=0.05,
+)
+VICLIP_TINY_DEBUG = ViCLIPConfig(
+    video=VICLIP_DEBUG.video,
+    text=replace(VICLIP_DEBUG.text, vocabulary=95),
+    captioner=CaptionConfig(width=64, video_width=64, depth=1, heads=2, queries=4, vocabulary=95),
+    initial_temperature=0.05,
 )
 
 # The video tower of the official code, and CLIP's image tower, which it was made from.

@@ -57,6 +57,10 @@ class Tokenizer:
         """Ids of a text, without start and end token."""
         return [number for piece in PIECES.findall(normalise(text)) for number in self._ids_of_piece(piece)]
 
+    def unknown(self, text: str) -> list[str]:
+        """Words that are left out: none, every text is made of bytes."""
+        return []
+
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids: lower case, a space after each word; bytes that are not UTF-8 become U+FFFD."""
         letters = "".join(self._word[number] for number in ids)

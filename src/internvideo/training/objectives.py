@@ -153,16 +153,15 @@ class ContrastiveCaption(Contrastive):
         return (caption_targets(batch["text"]) >= 0).sum().float()
 
     def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
-        assert isinstance(model, InternVideoMM)
-        feature, tokens = model.video_feature(batch["video"])
-        texts = model.text.tokens(batch["text"])
-        video = nn.functional.normalize(feature @ model.video_projection, dim=-1)
-        text = nn.functional.normalize(model.text.pool(texts, batch["text"]) @ model.text.projection, dim=-1)
+        assert isinstance(model, InternVideoMM | ViCLIP)
         if model.captioner is None:
             raise UsageError(
                 "this network has no caption decoder", "start from weights that have one, or train `contrastive` alone"
             )
-        loss = caption_loss(model.captioner(texts[:, :-1], tokens.flatten(1, 2)), batch["text"])
+        video, tokens = model.encode_tokens(batch["video"])
+        texts = model.text.tokens(batch["text"])
+        text = nn.functional.normalize(model.text.pool(texts, batch["text"]) @ model.text.projection, dim=-1)
+        loss = caption_loss(model.captioner(texts[:, :-1], tokens), batch["text"])
         return Look(loss, (video, text), {"caption": loss.detach()})
 
 

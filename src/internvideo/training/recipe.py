@@ -121,6 +121,7 @@ class TrainRecipe:
     merge: float | None = None  # WiSE-FT: share of what was learned in the network at the end, the rest is `weights`
     held_out: CorpusRecipe | None = None  # what evaluation looks at
     cleaning: Literal["none", "viclip"] = "none"  # of captions, before the tokenizer
+    shuffle: bool = True  # False: lists are gone through as they stand, one after the other
     repeats: int = 1  # views per sample, decoded once; they count as clips of the batch
     parts: int = 1  # a batch is computed in so many parts: less memory, the same gradients
     precision: Literal["fp32", "bf16", "fp16"] = "fp32"  # fp16, with a loss that is scaled, where bf16 is not known

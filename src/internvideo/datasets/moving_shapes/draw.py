@@ -4,6 +4,7 @@ Equal on every machine: transcendental functions are evaluated per moment and ro
 is exact or rounded in one defined way. Knows no words, no files.
 """
 
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
 
@@ -29,18 +30,22 @@ def moments(scene: Scene, fps: Fraction) -> np.ndarray:
     return np.arange(max(1, round(scene.seconds * fps))) / float(fps)
 
 
-def render(scene: Scene, *, size: int = 128, fps: Fraction = Fraction(16)) -> np.ndarray:
-    """All frames of a scene.
+def render(
+    scene: Scene, *, size: int = 128, fps: Fraction = Fraction(16), numbers: Sequence[int] | None = None
+) -> np.ndarray:
+    """All frames of a scene, or those of the given numbers, which look the same as among all.
 
     size: the short side in pixels -> (T, H, W, 3) uint8 RGB.
     """
     height, width = frame_size(size, scene.aspect)
-    seconds = moments(scene, fps)
+    every = moments(scene, fps)
+    chosen = np.arange(len(every)) if numbers is None else np.asarray(numbers, np.int64)
+    seconds = every[chosen]
     frames = _backdrop(scene, height, width, seconds)
     for thing in scene.things:
         _draw(frames, thing, track(thing, scene.camera, seconds, scene.seconds))
     if scene.noise:
-        _add_noise(frames, scene)
+        _add_noise(frames, scene, chosen, len(every))
     return frames
 
 
@@ -183,14 +188,14 @@ def _blend(frame: np.ndarray, mask: np.ndarray, left: int, top: int, rgb: np.nda
     under[:] = mixed
 
 
-def _add_noise(frames: np.ndarray, scene: Scene) -> None:
-    """Nearly Gaussian sensor noise: one pattern that wanders at random from frame to frame."""
+def _add_noise(frames: np.ndarray, scene: Scene, numbers: np.ndarray, count: int) -> None:
+    """Nearly Gaussian sensor noise: one pattern that wanders at random from frame to frame, of `count` in all."""
     draws = Draws(scene.key, "sensor")
     height, width = frames.shape[1:3]
     shape = (height + DRIFT, width + DRIFT, 3)
     total = draws.raw_bytes((4, *shape)).sum(axis=0, dtype=np.int32) - 510  # standard deviation 147.8
     pattern = (total * round(scene.noise * 65536 / 147.8) + 32768 >> 16).astype(np.int16)
-    offsets = draws.raw_bytes((len(frames), 2)) % DRIFT
+    offsets = draws.raw_bytes((count, 2))[numbers] % DRIFT
     for frame, (dy, dx) in zip(frames, offsets.tolist(), strict=True):
         noisy = pattern[dy : dy + height, dx : dx + width] + frame
         frame[:] = np.clip(noisy, 0, 255, out=noisy)

@@ -65,6 +65,14 @@ def caption(scene: Scene) -> str:
     return say(meaning(scene), Draws(scene.key, "wording"))
 
 
+def deed(scene: Scene) -> tuple[str, str]:
+    """What the only thing of a scene does, by name and in words that do not say what it is."""
+    thing = scene.things[0]
+    draws = Draws(scene.key, "wording")
+    phrase = PHRASES[thing.motion][draws.below(2)][draws.below(2)]
+    return f"{thing.motion}, {thing.speed}", f"{phrase} {draws.choose(ADVERBS[thing.speed])}"
+
+
 def captions(scene: Scene, count: int) -> tuple[str, ...]:
     """`count` wordings, different while there are any left; the first is `caption(scene)`."""
     found = [caption(scene)]

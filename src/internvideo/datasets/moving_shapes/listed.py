@@ -1,0 +1,135 @@
+"""Scenes as a list of samples without files: words are found and pixels drawn when they are looked at.
+
+So training sees as many different clips as it likes, at no cost in disk space; files are for whoever is marked.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from fractions import Fraction
+from typing import Literal, overload
+
+import numpy as np
+
+from internvideo.datasets.moving_shapes.draw import moments, render
+from internvideo.datasets.moving_shapes.draws import Draws
+from internvideo.datasets.moving_shapes.quiz import group_of
+from internvideo.datasets.moving_shapes.wording import caption, deed, meaning
+from internvideo.datasets.moving_shapes.world import (
+    SPEEDS,
+    VERSION,
+    Combination,
+    Plot,
+    Scene,
+    Split,
+    combinations,
+    compose,
+    scene,
+)
+from internvideo.datasets.sample import DRAWN, Sample, Samples, hash_of
+from internvideo.errors import UsageError
+
+FPS = Fraction(16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """Which scenes a list has. size: pixels per side; seconds: of a clip; plot: "" is the mixture of all.
+
+    twins: so many neighbours in the list show the same things, which do something else, or in another order: what a
+    batch is to tell apart must not be told by colours and shapes. says: "motion" leaves the thing out of the captions.
+    """
+
+    split: Split = "train"
+    size: int = 96
+    seconds: float = 3.0
+    plot: Plot | Literal[""] = ""
+    twins: int = 1
+    says: Literal["all", "motion"] = "all"
+
+    def scene(self, number: int) -> Scene:
+        """Number `number` of the list."""
+        group, place = divmod(number, self.twins)
+        first = scene(self.split, group, plot=self.plot or None, seconds=self.seconds)
+        return _twin(first, place, self.split) if place else first
+
+
+class DrawnScenes(Samples):
+    """The first `count` scenes of a drawing with their captions.
+
+    Scenes of which the same can be said have the same uid: they are no negatives of each other.
+    """
+
+    def __init__(self, drawing: Drawing, count: int) -> None:
+        super().__init__(())
+        if drawing.says == "motion" and drawing.plot != "single":
+            raise UsageError("`says: motion` is for scenes with one thing", "plot: single")
+        self._drawing, self._count = drawing, count
+        self._about = json.dumps(asdict(drawing), sort_keys=True)
+        self.captioned, self.media, self.has_files = count, ("video",), False
+        self.hash = hashlib.sha256(f"{VERSION} {count} {self._about}".encode()).hexdigest()  # all the rest follows
+
+    def __len__(self) -> int:
+        return self._count
+
+    @overload
+    def __getitem__(self, index: int) -> Sample: ...
+    @overload
+    def __getitem__(self, index: slice) -> Samples: ...
+    def __getitem__(self, index: int | slice) -> Sample | Samples:
+        if isinstance(index, slice):
+            return Samples(self[place] for place in range(*index.indices(self._count)))
+        if not -self._count <= index < self._count:
+            raise IndexError(f"no scene {index} among {self._count}")
+        number = index % self._count
+        one = self._drawing.scene(number)
+        told, text = (meaning(one), caption(one)) if self._drawing.says == "all" else deed(one)
+        path = f"{DRAWN}{number}{self._about}"
+        return Sample(hash_of(f"moving_shapes\0{told}"), path, captions=(text,), source=one.key)
+
+    def __iter__(self) -> Iterator[Sample]:
+        return (self[place] for place in range(self._count))
+
+
+def drawn(path: str, choose: Callable[[int], Sequence[int]]) -> np.ndarray:
+    """Chosen frames of the scene that a path of `DrawnScenes` names: (T, size, size, 3) uint8 RGB."""
+    number, _, about = path.removeprefix(DRAWN).partition("{")
+    drawing = Drawing(**json.loads("{" + about))
+    one = drawing.scene(int(number))
+    return render(one, size=drawing.size, fps=FPS, numbers=choose(len(moments(one, FPS))))
+
+
+def _twin(first: Scene, place: int, split: Split) -> Scene:
+    """Another scene of the same things: the first twin exchanges deeds or order, the others draw new deeds as well."""
+    draws = Draws(first.key, "twin", place)
+    parts = list(meaning(first).parts)
+    allowed = set(combinations(split))
+    if place > 1 or len(parts) == 1:
+        parts = _new_deeds(draws, parts, allowed, first.plot)
+    if first.plot == "together":
+        parts = _exchanged(parts, allowed)
+    else:
+        parts = parts[1:] + parts[:1] if place == 1 else draws.shuffled(parts)
+    return compose(f"{first.key}/twin {place}", first.plot, parts, seconds=first.seconds, aspect=first.aspect)
+
+
+def _new_deeds(draws: Draws, parts: list[Combination], allowed: set[Combination], plot: Plot) -> list[Combination]:
+    """Motions of the same groups and speeds, as far as the split allows; what collides goes on as it came."""
+    if plot == "collision":
+        ways = [(motion, speed) for motion in group_of(parts[0].motion) for speed in SPEEDS]
+        possible = [[replace(part, motion=m, speed=s) for part in parts] for m, s in ways]
+        return draws.choose([cast for cast in possible if allowed.issuperset(cast)])
+    found = []
+    for part in parts:
+        motions = (part.motion,) if plot == "entrance" else group_of(part.motion)
+        deeds = [replace(part, motion=motion, speed=speed) for motion in motions for speed in SPEEDS]
+        found.append(draws.choose([one for one in deeds if one in allowed]))
+    return found
+
+
+def _exchanged(parts: list[Combination], allowed: set[Combination]) -> list[Combination]:
+    """Each thing does what the next one did, if the split allows it."""
+    others = parts[1:] + parts[:1]
+    moved = [replace(p, motion=o.motion, speed=o.speed) for p, o in zip(parts, others, strict=True)]
+    return moved if allowed.issuperset(moved) else parts

@@ -1,0 +1,87 @@
+"""Lists of scenes without files: the same as the files would hold, and twins that only deeds tell apart."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from internvideo.datasets.moving_shapes import caption, render, scene
+from internvideo.datasets.moving_shapes.listed import Drawing, DrawnScenes
+from internvideo.datasets.moving_shapes.wording import meaning
+from internvideo.datasets.moving_shapes.world import PLOTS, combinations
+from internvideo.datasets.pixels import frames_of
+from internvideo.datasets.sample import Samples, coverage
+from internvideo.errors import UsageError
+
+numbers = st.integers(0, 5000)
+
+
+@settings(max_examples=15, deadline=None)
+@given(numbers, st.lists(st.integers(0, 15), min_size=1, max_size=5))
+def test_chosen_frames_look_as_among_all(index, chosen):
+    one, fps = scene("train", index, seconds=2.0), Fraction(8)
+    assert np.array_equal(render(one, size=48, fps=fps, numbers=chosen), render(one, size=48, fps=fps)[chosen])
+
+
+def test_a_list_holds_the_scenes_of_its_split_and_their_pixels():
+    samples = DrawnScenes(Drawing(split="validation", size=48, seconds=1.0), 5)
+    assert len(samples) == 5 and samples.captioned == 5 and samples.media == ("video",)
+    for number, sample in enumerate(samples):
+        one = scene("validation", number, seconds=1.0)
+        assert sample == samples[number] and sample.captions == (caption(one),) and sample.source == one.key
+        assert np.array_equal(frames_of(sample, lambda count: [0, count - 1]), render(one, size=48)[[0, -1]])
+    assert isinstance(samples[1:3], Samples) and coverage(samples).missing_files == 0
+    assert samples[-1] == samples[4]
+    with pytest.raises(IndexError):
+        samples[5]
+
+
+def test_lists_differ_by_what_they_show():
+    lists = [
+        DrawnScenes(Drawing(), 5),
+        DrawnScenes(Drawing(), 6),
+        DrawnScenes(Drawing(twins=2), 5),
+        DrawnScenes(Drawing(size=64), 5),
+        DrawnScenes(Drawing(plot="single", says="motion"), 5),
+    ]
+    assert len({each.hash for each in lists}) == len(lists)
+
+
+@settings(max_examples=60, deadline=None)
+@given(numbers, st.sampled_from(sorted(PLOTS)), st.sampled_from(("train", "validation", "test")))
+def test_twins_show_the_same_things_which_do_what_their_split_allows(group, plot, split):
+    drawing = Drawing(split=split, plot=plot, twins=4)
+    scenes = [drawing.scene(4 * group + place) for place in range(4)]
+    assert scenes == [drawing.scene(4 * group + place) for place in range(4)]
+    assert scenes[0] == scene(split, group, plot=plot)
+    for one in scenes:
+        assert one.plot == plot
+        assert sorted(thing.name for thing in one.things) == sorted(thing.name for thing in scenes[0].things)
+        assert set(meaning(one).parts) <= set(combinations(split))
+
+
+def test_the_first_twin_of_things_in_order_differs_in_nothing_but_the_order():
+    drawing = Drawing(plot="in order", twins=2)
+    for group in range(20):
+        one, other = (meaning(drawing.scene(2 * group + place)).parts for place in range(2))
+        assert one != other and sorted(one) == sorted(other)
+
+
+def test_twins_mostly_mean_different_things_and_equal_meanings_have_one_uid():
+    drawing = Drawing(twins=4)
+    samples = list(DrawnScenes(drawing, 400))
+    told = [meaning(drawing.scene(number)) for number in range(400)]
+    uids = [sample.uid for sample in samples]
+    assert all((uids[i] == uids[j]) == (told[i] == told[j]) for i in range(0, 400, 7) for j in range(400))
+    assert len(set(uids)) > 300
+
+
+def test_captions_of_motions_leave_out_the_thing():
+    samples = list(DrawnScenes(Drawing(plot="single", says="motion"), 64))
+    words = " ".join(sample.captions[0] for sample in samples).split()
+    assert not set(words) & {"a", "an", "red", "blue", "circle", "square"}
+    assert len({sample.uid for sample in samples}) <= 32  # motions x speeds
+    with pytest.raises(UsageError, match="one thing"):
+        DrawnScenes(Drawing(says="motion"), 1)
