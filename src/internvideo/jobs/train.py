@@ -31,13 +31,22 @@ from internvideo.models.internvideo_mm import InternVideoMM
 from internvideo.models.low_rank import adapt, merge, save_differences
 from internvideo.models.uniformerv2 import UniFormerV2
 from internvideo.models.viclip import ViCLIP, ViCLIPClassifier
+from internvideo.models.video_answer import VideoAnswer
 from internvideo.models.videomae import VideoMAE, VideoMAEClassifier
 from internvideo.store import durable
 from internvideo.training.checkpoint import LATEST, Checkpoints, State, weights_of
 from internvideo.training.hooks import Average, Evaluate, Log, LossScale, Meter, NaNGuard, Progress, Save, measured_peak
 from internvideo.training.learner import Learner, compile_blocks, recompute_blocks
 from internvideo.training.loop import Guard, Hook, OutOfMemory, train
-from internvideo.training.objectives import Classify, Contrastive, ContrastiveCaption, Coordinate, MaskedPixels
+from internvideo.training.objectives import (
+    Answer,
+    Classify,
+    Contrastive,
+    ContrastiveCaption,
+    Coordinate,
+    Evidential,
+    MaskedPixels,
+)
 from internvideo.training.optim import adamw
 from internvideo.training.recipe import TrainRecipe
 from internvideo.training.trackers import trackers
@@ -51,6 +60,8 @@ NETWORKS = {  # objective -> networks it can train
     ContrastiveCaption: (InternVideoMM, ViCLIP),
     Classify: (VideoMAEClassifier, UniFormerV2, ViCLIPClassifier),
     Coordinate: (CrossModel,),
+    Evidential: (VideoMAEClassifier, UniFormerV2, ViCLIPClassifier),
+    Answer: (VideoAnswer,),
 }
 
 
@@ -302,7 +313,7 @@ def _epoch(recipe: TrainRecipe, samples: int) -> int:
 
 def _context(recipe: TrainRecipe, model: nn.Module, card: Card) -> int:
     """Text positions that the network reads; 0 if the objective needs no text."""
-    if not isinstance(recipe.objective, Contrastive):
+    if not recipe.objective.reads_text:
         return 0
     text = getattr(getattr(model, "config", None), "text", None)
     return int(getattr(text, "context", card.family.context))

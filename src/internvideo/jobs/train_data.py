@@ -22,6 +22,7 @@ from internvideo.jobs.talk import note
 from internvideo.models.families import Card
 from internvideo.records import Span
 from internvideo.store.faults import shown
+from internvideo.tasks.training_lists import read_question_list, read_small_answers, read_small_motions
 from internvideo.training.recipe import CorpusRecipe, TrainRecipe
 
 # Nothing of the result depends on these (lists are compared by what is in them).
@@ -76,6 +77,9 @@ TRAINING_READERS: Mapping[str, Callable[..., Samples]] = {
     **READERS,
     "moving_shapes": read_moving_shapes,
     "drawn_shapes": draw_moving_shapes,
+    "moving_shapes_motions": read_small_motions,
+    "moving_shapes_answers": read_small_answers,
+    "questions": read_question_list,
 }
 
 

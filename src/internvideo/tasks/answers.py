@@ -19,7 +19,7 @@ from internvideo.datasets.questions import read_answers
 from internvideo.errors import UsageError
 from internvideo.metrics.answers import answer_accuracy, answer_key
 from internvideo.tasks.choice import per_type
-from internvideo.tasks.data import Data, read_questions, scenes_of, world
+from internvideo.tasks.data import Data, Rendered, read_questions, scenes_of, world
 from internvideo.tasks.predictions import Record, Scores, same_width, shown
 from internvideo.tasks.task import Asked, Example, Marks
 
@@ -97,13 +97,7 @@ def question_answering(data: Data, options: Sequence[str] = (), *, paper: bool =
     protocol = override(base, options)
     if data.small_world:
         films = world(data, f"answers-{data.split or 'test'}", scenes_of(data, 200))
-        asked = [
-            Example(f"{one.id}/{number}", one.sample, (question.text,), question.answer, question.kind)
-            for one in films
-            for number, question in enumerate(questions(one.scene))
-            if question.kind != "caption"
-        ]
-        return QuestionAnswering(examples=asked, vocabulary=SMALL_VOCABULARY, protocol=protocol)
+        return QuestionAnswering(examples=small_questions(films), vocabulary=SMALL_VOCABULARY, protocol=protocol)
     vocabulary, data = data.without("answers")
     if not vocabulary:
         raise UsageError("which answers may be given?", "data.answers=FILE, such as msrvtt_train_ans2label.json")
@@ -116,3 +110,13 @@ def question_answering(data: Data, options: Sequence[str] = (), *, paper: bool =
         vocabulary=read_answers(vocabulary),
         protocol=protocol,
     )
+
+
+def small_questions(films: Sequence[Rendered]) -> list[Example]:
+    """All open questions about scenes of the small world."""
+    return [
+        Example(f"{one.id}/{number}", one.sample, (question.text,), question.answer, question.kind)
+        for one in films
+        for number, question in enumerate(questions(one.scene))
+        if question.kind != "caption"
+    ]

@@ -51,7 +51,7 @@ class Learner(nn.Module):
             torch.autocast(video.device.type, TYPES[self.precision], self.precision != "fp32"),
         ):
             torch.manual_seed(int(rng.integers(2**63)))
-            look = self.objective.look(self.model, batch, rng)
+            look = self.objective.look(self.model, {**batch, "step": seed[1] if len(seed) > 1 else 0}, rng)
         own = look.loss if share is None else look.loss * share
         if pull is not None:
             return pull(self, own, look)

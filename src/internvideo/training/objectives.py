@@ -23,6 +23,7 @@ from internvideo.models.layers import take
 from internvideo.models.viclip import ViCLIP
 from internvideo.models.videomae import VideoMAE
 from internvideo.ops import masks
+from internvideo.ops.evidence import Evidence, Fit, annealing, dirichlet, evidence_loss, uncertainty
 from internvideo.ops.losses import (
     caption_loss,
     caption_targets,
@@ -54,6 +55,7 @@ class Objective(ABC):
 
     compares: ClassVar[bool] = False  # `look` gives vectors
     leaves_unused: ClassVar[bool] = False  # some parameters get no gradient
+    reads_text: ClassVar[bool] = False  # the batch must have `text`
 
     def __call__(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Logs]:
         """The loss () of a whole batch, and numbers to log."""
@@ -117,6 +119,7 @@ class Contrastive(Objective):
     """
 
     compares: ClassVar[bool] = True
+    reads_text: ClassVar[bool] = True
 
     dropped: float = 0.0
     same_source: bool = False
@@ -187,6 +190,54 @@ class Classify(Objective):
         targets = targets.reshape(len(logits), -1, self.classes).mean(1)
         right = (logits.argmax(1) == targets.argmax(1)).float().mean()
         return Look(soft_cross_entropy(logits, targets), (), {"accuracy": right})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Evidential(Classify):
+    """Name the class, and say how much evidence there is (open-set recognition). Needs video, label; mixes no clips.
+
+    fit, divergence, calibration, evidence: see `ops.evidence.evidence_loss`; InternVideo takes the usual values.
+    annealed: steps in which divergence and calibration grow from 1 % to their full weight; 0: full from the start.
+    """
+
+    mixup: float = field(default=0.0, init=False)
+    cutmix: float = field(default=0.0, init=False)
+    evidence: Evidence = "exp"
+    fit: Fit = "log"
+    divergence: bool = False
+    calibration: Literal["", "joint", "disentangled"] = ""
+    annealed: int = 0
+
+    def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
+        logits = model(batch["video"])
+        alpha = dirichlet(logits.float(), self.evidence)
+        step = min(int(batch.get("step", 0)), self.annealed)
+        terms = evidence_loss(
+            alpha,
+            batch["label"],
+            self.fit,
+            coefficient=annealing(step, self.annealed) if self.annealed else 1.0,
+            divergence=self.divergence,
+            calibration=self.calibration,
+        )
+        right = (logits.argmax(1) == batch["label"]).float().mean()
+        loss = torch.stack(list(terms.values())).sum(0).mean()
+        return Look(loss, (), {"accuracy": right, "uncertainty": uncertainty(alpha).mean().detach()})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer(Classify):
+    """Answer a question from a vocabulary. Needs video, text (the question), label (the answer); mixes no clips."""
+
+    reads_text: ClassVar[bool] = True
+    leaves_unused: ClassVar[bool] = True  # what InternVideo-MM has for comparing and for hidden words
+    mixup: float = field(default=0.0, init=False)
+    cutmix: float = field(default=0.0, init=False)
+
+    def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
+        return self.judge(
+            model(batch["video"], batch["text"]), soft_targets(batch["label"], self.classes, self.smoothing)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,82 @@
+"""Objectives of tasks: evidence and answers."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from internvideo.models import MODELS
+from internvideo.models.video_answer import VideoAnswer
+from internvideo.ops.evidence import annealing
+from internvideo.text.tokenizer import tokenizer
+from internvideo.training.learner import Learner
+from internvideo.training.objectives import Answer, Evidential
+
+RNG = np.random.default_rng(0)
+
+
+class Fixed(nn.Module):
+    """Logits that do not depend on the video."""
+
+    def __init__(self, logits):
+        super().__init__()
+        self.logits = nn.Parameter(torch.tensor(logits))
+
+    def forward(self, video):
+        return self.logits.expand(len(video), -1)
+
+
+def batch(labels, step=0):
+    return {"video": torch.zeros(len(labels), 3, 1, 2, 2), "label": torch.tensor(labels), "step": step}
+
+
+def test_no_evidence_costs_the_logarithm_of_the_classes():
+    look = Evidential(classes=5).look(Fixed([0.0] * 5), batch([1, 3]), RNG)
+    assert look.loss.item() == pytest.approx(math.log(5)) and look.logs["uncertainty"].item() == 0.5
+
+
+def test_the_divergence_grows_with_the_steps():
+    wrong = Fixed([3.0, 0.0, 0.0])
+    objective = Evidential(classes=3, divergence=True, annealed=100)
+    found = [objective.look(wrong, batch([1], step), RNG).loss.item() for step in (0, 50, 100, 1000)]
+    plain = Evidential(classes=3).look(wrong, batch([1]), RNG).loss.item()
+    full = found[2] - plain
+    expected = [plain + full * annealing(step, 100) for step in (0, 50, 100, 100)]
+    assert found == pytest.approx(expected, rel=1e-5)
+    learner = Learner(wrong, objective)
+    assert learner(batch([1]), (7, 50))[0].item() == pytest.approx(found[1])
+
+
+def test_evidence_is_learned_for_the_right_class():
+    model, objective = Fixed([0.0, 0.0, 0.0]), Evidential(classes=3)
+    optimiser = torch.optim.SGD(model.parameters(), 1.0)
+    for _ in range(50):
+        optimiser.zero_grad()
+        objective.look(model, batch([2]), RNG).loss.backward()
+        optimiser.step()
+    look = objective.look(model, batch([2]), RNG)
+    assert look.logs["accuracy"] == 1 and look.logs["uncertainty"] < 0.35 and look.loss < 0.1
+
+
+@pytest.mark.slow
+def test_questions_are_learned_by_heart():
+    torch.manual_seed(0)
+    model = MODELS["internvideo-mm-b-16-answer-debug"]()
+    assert isinstance(model, VideoAnswer)
+    questions = ["what is it doing", "is it slow or quick", "which one moves", "which is first", "what is hit"]
+    given = {
+        "video": torch.randn(4, 3, 2, 64, 64).repeat_interleave(5, 0),
+        "text": torch.from_numpy(tokenizer()(questions * 4, 12, "truncate")),
+        "label": torch.randint(0, 66, (20,)),
+    }
+    objective = Answer(classes=66)
+    optimiser = torch.optim.AdamW(model.parameters(), 2e-3)
+    model.train()
+    for _ in range(80):
+        optimiser.zero_grad()
+        objective.look(model, given, RNG).loss.backward()
+        optimiser.step()
+    model.eval()
+    assert objective.look(model, given, RNG).logs["accuracy"] == 1
