@@ -75,6 +75,9 @@ class Licence:
     commercial: bool | None = None  # None: not stated
 
 
+CENTRES, CHANNELS = ("picture", "motion", "follow"), ("colour", "motion")
+
+
 @dataclass(frozen=True, slots=True)
 class Preprocess:
     """How a checkpoint wants its clips: which frames, how resized and cut, how normalised. Travels with the weights.
@@ -91,6 +94,10 @@ class Preprocess:
     antialias: bool = True
     frames: str = "middle"  # a key of `internvideo.video.sampling.FRAME_POLICIES`
     frame_count: int = 8
+    centre: str = (
+        "picture"  # of the square that is cut; or "motion": of what moves in the clip, "follow": frame by frame
+    )
+    channels: str = "colour"  # or "motion": brightness and its change (`internvideo.video.motion_view.as_motion`)
 
     def __post_init__(self) -> None:
         if self.size < 1 or self.frame_count < 1:
@@ -99,6 +106,15 @@ class Preprocess:
             raise ValueError(f"a short side of {self.short_side} is too small to cut {self.size} pixels from")
         if len(self.mean) != 3 or len(self.std) != 3 or min(self.std) <= 0:
             raise ValueError(f"Preprocess needs three means and three positive deviations, got {self.mean}, {self.std}")
+        if self.centre not in CENTRES or self.channels not in CHANNELS:
+            raise ValueError(f"centre is {CENTRES}, channels {CHANNELS}, got `{self.centre}` and `{self.channels}`")
+        if self.centre != "picture" and self.resize != "short-side":
+            raise ValueError(f"a square around motion is cut with resize=short-side, got `{self.resize}`")
+
+    @property
+    def joint(self) -> bool:
+        """Whether what becomes of a frame depends on the other frames of its clip."""
+        return self.centre != "picture" or self.channels != "colour"
 
 
 @dataclass(frozen=True, slots=True)

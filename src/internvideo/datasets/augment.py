@@ -3,6 +3,7 @@
 `AUGMENTS` has what the published models were trained with. Evaluation draws nothing: `video.transforms.preprocess`.
 """
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +17,7 @@ from internvideo.video import sampling, transforms
 from internvideo.video.augment import RandAugment, rand_augment, random_erasing
 from internvideo.video.resize import resize
 
-CROPS = ("resized", "multi-scale", "squash", "short-side", "none")
+CROPS = ("resized", "multi-scale", "squash", "short-side", "around", "none")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -25,11 +26,14 @@ class Augment:
 
     frames: str = "jittered"  # a key of FRAME_DRAWS
     # "resized": a random part (`scale` of the area, `ratio`); "multi-scale": VideoMAE pre-training's; a random place
-    # after resizing the picture to `side` ("squash") or its short side ("short-side"); "none": as in evaluation
+    # after resizing the picture to `side` ("squash") or its short side ("short-side"); "around": where evaluation cuts
+    # if its centre is what moves, but `scale` times as large, in another `ratio`, and moved by up to `shift` of its
+    # side; "none": as in evaluation
     crop: str = "resized"
     side: int = 256
     scale: tuple[float, float] = (0.08, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    shift: float = 0.0
     interpolation: str = "bicubic"
     antialias: bool = True
     flip: float = 0.5  # probability
@@ -53,11 +57,17 @@ def augmented(frames: np.ndarray, how: Preprocess, augment: Augment, rng: np.ran
         frames = rand_augment(frames, RandAugment.parse(augment.policy), rng)
     if augment.crop == "none":
         return transforms.preprocess(transforms.random_flip(frames, rng, augment.flip), how)
-    frames = transforms.random_flip(_cropped(frames, how.size, augment, rng), rng, augment.flip)
-    return random_erasing(transforms.normalise(frames, how.mean, how.std), rng, probability=augment.erasing)
+    frames = transforms.random_flip(_cropped(frames, how, augment, rng), rng, augment.flip)
+    return random_erasing(transforms.finish(frames, how), rng, probability=augment.erasing)
 
 
-def _cropped(frames: np.ndarray, size: int, augment: Augment, rng: np.random.Generator) -> np.ndarray:
+def _cropped(frames: np.ndarray, how: Preprocess, augment: Augment, rng: np.random.Generator) -> np.ndarray:
+    size = how.size
+    if augment.crop == "around":
+        area, aspect = (math.exp(rng.uniform(*np.log(limits))) for limits in (augment.scale, augment.ratio))
+        moved = tuple(rng.uniform(-augment.shift, augment.shift, 2))
+        larger = math.sqrt(area / aspect), math.sqrt(area * aspect)
+        return transforms.cut_to_motion(frames, how, larger=larger, moved=(moved[0], moved[1]))
     if augment.crop == "multi-scale":
         return transforms.multi_scale_crop(frames, size, rng, interpolation=augment.interpolation)
     if augment.crop == "resized":

@@ -10,7 +10,16 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from internvideo.datasets.image_lists import SUFFIXES
-from internvideo.datasets.lists import BadList, class_names, class_number, class_numbers, joined, lines, reading
+from internvideo.datasets.lists import (
+    BadList,
+    class_names,
+    class_number,
+    class_numbers,
+    joined,
+    lines,
+    plain_name,
+    reading,
+)
 from internvideo.datasets.sample import Media, PathLike, Sample, Samples, uid_of
 
 VIDEO_SUFFIXES = tuple(".mp4 .mkv .webm .avi .mov .m4v .mpg .mpeg .3gp .wmv .flv .ts .ogv .gif".split())  # noqa: SIM905
@@ -26,25 +35,27 @@ def read_folders(
 ) -> Samples:
     """Every video (or image) below `path`, sorted; the first folder of its path is its class.
 
-    classes: names in order; None: the folders' names, sorted. root: not used. corpus: by default the folder's name.
+    classes: names in order; None: the folders' names, sorted. Files that lie in no folder, or in folders of which none
+    is called like a class, have no label. root: not used. corpus: by default the folder's name.
     """
     top = Path(path)
     with reading(path):
         folders = sorted(each.name for each in top.iterdir() if each.is_dir())
-    numbers = class_numbers(folders if classes is None else classes)
-    suffixes = SUFFIXES if media == "image" else VIDEO_SUFFIXES
+    names = tuple(folders) if classes is None else class_names(classes)
+    numbers = class_numbers(names)
+    labelled = any(plain_name(folder) in numbers for folder in folders)
+
+    def label(file: str) -> int | None:
+        return class_number(numbers, file.partition("/")[0], path) if labelled else None
+
+    files = [
+        file for file in _below(top, SUFFIXES if media == "image" else VIDEO_SUFFIXES) if "/" in file or not labelled
+    ]
     found = (
-        Sample(
-            uid_of(corpus or top.name, f"{folder}/{name}"),
-            joined(top, f"{folder}/{name}"),
-            label=class_number(numbers, folder, path),
-            source=f"{folder}/{name}",
-            media=media,
-        )
-        for folder in folders
-        for name in _below(top / folder, suffixes)
+        Sample(uid_of(corpus or top.name, file), joined(top, file), label=label(file), source=file, media=media)
+        for file in files
     )
-    return Samples(found, folders if classes is None else class_names(classes))
+    return Samples(found, names)
 
 
 def _below(folder: Path, suffixes: tuple[str, ...]) -> list[str]:

@@ -95,11 +95,10 @@ def views_of(sample: Sample, how: Preprocess, views: Views = ONE_VIEW) -> Iterat
         chosen.extend(windows_of(num_frames, how, views))
         return sorted({number for window in chosen for number in window})
 
-    frames = preprocess_crops(frames_of(sample, choose), how, views.crops)
+    frames = frames_of(sample, choose)
     place = {number: at for at, number in enumerate(sorted({n for window in chosen for n in window}))}
     for window in chosen or [[0]]:
-        for crop in frames:
-            yield crop[:, [place.get(number, 0) for number in window]]
+        yield from preprocess_crops(frames[[place.get(number, 0) for number in window]], how, views.crops)
 
 
 def windows_of(num_frames: int, how: Preprocess, views: Views) -> list[list[int]]:

@@ -12,7 +12,7 @@ from torch import nn
 from internvideo.errors import InternVideoError, pick
 from internvideo.jobs.prepare import card_of
 from internvideo.jobs.talk import note
-from internvideo.models import MODELS, load_model
+from internvideo.models import MODELS, load_model, named
 from internvideo.models.families import NonCommercialWeights
 from internvideo.models.fetch import local
 
@@ -33,10 +33,10 @@ def choose_model(
 ) -> nn.Module:
     """The network, loaded, in evaluation mode, on its device.
 
-    name, weights: as given by the user; made_with: the name of the model that a dataset was made with. device: a name
-    that torch knows; by default the GPU if there is one. `-debug` models need no weights: theirs are random, always
-    the same. Raises UsageError for unknown names, and InternVideoError with the command to type where weights are
-    missing.
+    name, weights: as given by the user; the folder of a training run stands for both. made_with: the name of the model
+    that a dataset was made with. device: a name that torch knows; by default the GPU if there is one. `-debug` models
+    need no weights: theirs are random, always the same. Raises UsageError for unknown names, and InternVideoError with
+    the command to type where weights are missing.
     """
     name = name or made_with or next((known for known in BEST_FIRST if weights is None and local(known)), None)
     if name is None:
@@ -46,6 +46,7 @@ def choose_model(
             if weights
             else f"`internvideo models fetch {FREE}` fetches the free default; --model and --weights name another",
         )
+    name, weights = named(name, weights)
     pick(MODELS, name, "model")
     found = weights if weights is not None else local(name)
     if found is None and not name.endswith("-debug"):

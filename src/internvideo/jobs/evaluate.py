@@ -4,13 +4,15 @@ Answers are kept as they come, so a killed run goes on where it stopped. With `t
 the answers put together by id. A video that cannot be used is told and its questions count as wrong.
 """
 
+import csv
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from torch import nn
 
@@ -23,14 +25,19 @@ from internvideo.jobs.lanes import each_video
 from internvideo.jobs.prepare import card_of
 from internvideo.jobs.report_pages import metrics_text, write_report
 from internvideo.jobs.talk import CountTalk, note
+from internvideo.metrics.classification import softmax
+from internvideo.models import named
+from internvideo.models.fetch import saved_folder
+from internvideo.models.hub import told_in
 from internvideo.store import durable
 from internvideo.store.faults import told
 from internvideo.tasks import TASKS
 from internvideo.tasks.data import Data
-from internvideo.tasks.predictions import Record, about_line, line, match, mixed, read_predictions, shown
+from internvideo.tasks.predictions import Record, Scores, about_line, line, match, mixed, read_predictions, shown
+from internvideo.tasks.recognition import Recognition
 from internvideo.tasks.task import Asked, Example, Task, list_hash, tags
 
-PREDICTIONS = "predictions.jsonl"
+PREDICTIONS, ANSWERS = "predictions.jsonl", "answers.csv"
 
 
 @dataclass(frozen=True)
@@ -75,8 +82,8 @@ def evaluate(
 ) -> Marked | None:
     """Ask `model`, or take the answers in the file `predictions`, and mark them.
 
-    out: folder for predictions, report.json, report.md and pictures; a run goes on there. dump: also a line per
-    example. With several processes only the main one gets what came out, the others None.
+    out: folder for predictions, answers.csv, report.json, report.md and pictures; a run goes on there. dump: also a
+    line per example. With several processes only the main one gets what came out, the others None.
     Raises UsageError and BadPredictions for what cannot be marked.
     """
     if (model is None) == (predictions is None):
@@ -118,6 +125,8 @@ def evaluate(
     )
     if out is not None:
         write_report(Path(out), found.as_row(), marks.tables)
+        if task.family == "scores" and getattr(task, "classes", ()):
+            write_answers(Path(out) / ANSWERS, task, matched.found)
         if dump:
             _dump(Path(out) / "samples.jsonl", task, matched.found)
     return found
@@ -146,6 +155,32 @@ def weighted(part: str) -> bool:
     """
     weight = part.rpartition(":")[2]
     return ":" in part and weight.replace(".", "", 1).isdigit()
+
+
+def write_answers(path: Path, task: Task, found: Mapping[str, Record]) -> None:
+    """A table for people and spreadsheets: clip, class, its probability, then the probability of each class."""
+    classes = cast(Recognition, task).classes
+    rows = [["clip", "predicted", "probability", *classes]]
+    for example in task.examples:
+        record = found.get(example.id)
+        if isinstance(record, Scores):
+            shares = softmax(record.scores)
+            best = int(shares.argmax())
+            rows.append([example.id, classes[best], f"{shares[best]:.6f}", *(f"{share:.6f}" for share in shares)])
+        else:
+            rows.append([example.id, "", "", *[""] * len(classes)])
+    text = io.StringIO(newline="")
+    csv.writer(text, lineterminator="\n").writerows(rows)
+    durable.write_atomic(path, text.getvalue().encode())
+
+
+def _trained_classes(model: str | None, weights: str | None) -> tuple[str, ...]:
+    """The names that a network of a training run knows its classes by, so that lists are numbered as it does."""
+    if model is None:
+        return ()
+    _, folder = named(model, weights)
+    place = saved_folder(folder) if folder is not None else None
+    return tuple(map(str, told_in(place).get("classes", ()))) if place is not None else ()
 
 
 def _other_list(said: Mapping[str, Any], about: Mapping[str, Any]) -> list[str]:
@@ -285,6 +320,8 @@ def run_evaluate(
 ) -> Marked | None:
     """`internvideo evaluate`: load what was asked for, say what is missing, and `evaluate`."""
     with distributed.start() as place:
+        if not data.classes and predictions is None:
+            data = replace(data, classes=_trained_classes(model, weights))
         task = make_task(name, data, options, paper=paper)
         if dump and out is None:
             raise UsageError("--dump needs a folder to write to", "add --out DIR")

@@ -5,11 +5,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from internvideo.jobs.confusion_picture import draw_confusion
 from internvideo.jobs.report_curves import draw_report
 from internvideo.jobs.talk import columns
 from internvideo.store import durable
 
-REPORT, PAGE, CURVES = "report.json", "report.md", "curves.png"
+REPORT, PAGE, CURVES, CONFUSION = "report.json", "report.md", "curves.png", "confusion.png"
 
 
 def metrics_text(metrics: Mapping[str, Any]) -> str:
@@ -44,6 +45,8 @@ def write_report(out: Path, row: Mapping[str, Any], tables: Mapping[str, Any]) -
     text = page(row)
     if draw_report(tables, out / CURVES, " · ".join(filter(None, (row["task"], row["model"])))):
         text += f"\n![curves]({CURVES})\n"
+    if "confusion" in tables and draw_confusion(tables["confusion"], tables["classes"], out / CONFUSION):
+        text += f"\n![which class was taken for which]({CONFUSION})\n"
     durable.write_atomic(out / PAGE, text.encode())
 
 

@@ -71,6 +71,7 @@ class Model:
 def load_model(name: str, weights: str | PathLike[str] | None = None, *, precision: str = "fp32") -> nn.Module:
     """A network by name, in evaluation mode, with its `Card` as the attribute `card`.
 
+    name: a key of `MODELS`; or a folder that a training run or `save_pretrained` wrote, which says all the rest.
     weights: a file in our own or any published layout; a folder that a training run or `save_pretrained` wrote, whose
     preprocessing then holds; or what else `models.fetch.resolve` takes: a name of the zoo that was fetched,
     hf://owner/repo/file, a hub id, an https address. None: those that come with the package (viclip-tiny), or else
@@ -80,6 +81,7 @@ def load_model(name: str, weights: str | PathLike[str] | None = None, *, precisi
     Raises UsageError for an unknown name and WeightsError for weights that do not fit. Warns (NonCommercialWeights)
     if the licence of the weights forbids commercial use.
     """
+    name, weights = named(name, weights)
     model = pick(MODELS, name, "model")
     weights = bundled(name) or NO_WEIGHTS if weights is None else weights
     network = _from_folder(name, weights)
@@ -97,15 +99,26 @@ def load_model(name: str, weights: str | PathLike[str] | None = None, *, precisi
     return convert(network, precision)
 
 
+def named(name: str, weights: str | PathLike[str] | None = None) -> tuple[str, str | PathLike[str] | None]:
+    """Name and weights, where a folder that a run or `save_pretrained` wrote may stand for both."""
+    if weights is not None or name in MODELS or not Path(name).is_dir():
+        return name, weights
+    from internvideo.models.fetch import saved_folder
+    from internvideo.models.hub import told_in
+
+    folder = saved_folder(name)
+    return (str(told_in(folder).get("name", "")), folder) if folder is not None else (name, None)
+
+
 def _from_folder(name: str, weights: str | PathLike[str]) -> nn.Module | None:
     """The network that `save_pretrained` wrote, if `weights` is its folder and it is of that name."""
     if not Path(weights).is_dir():
         return None
     from internvideo.models.fetch import saved_folder
-    from internvideo.models.hub import from_pretrained, name_in
+    from internvideo.models.hub import from_pretrained, told_in
 
     folder = saved_folder(Path(weights))
-    return from_pretrained(folder) if folder is not None and name_in(folder) == name else None
+    return from_pretrained(folder) if folder is not None and told_in(folder).get("name") == name else None
 
 
 def with_card(network: nn.Module, card: Card) -> nn.Module:
@@ -383,6 +396,8 @@ MODELS: Mapping[str, Model] = {
     "videomae-b-16": _classifier(videomae.CLASSIFIER_B),
     "videomae-l-16": _classifier(videomae.CLASSIFIER_L),
     "videomae-h-16": _classifier(videomae.CLASSIFIER_H),
+    "videomae-nano-8": _classifier(videomae.CLASSIFIER_NANO),
+    "videomae-nano-8-pretrain": _pretrain(videomae.PRETRAIN_NANO),
     "videomae-b-16-pretrain": _pretrain(videomae.PRETRAIN_B),
     "videomae-l-16-pretrain": _pretrain(videomae.PRETRAIN_L),
     "videomae-h-16-pretrain": _pretrain(videomae.PRETRAIN_H),
@@ -416,8 +431,11 @@ MODELS: Mapping[str, Model] = {
     "viclip-b-16-classifier-debug": _viclip_classifier(viclip.VICLIP_DEBUG),
     "viclip-l-14-classifier-debug": _viclip_classifier(_patch14(viclip.VICLIP_DEBUG)),
     "viclip-tiny-debug": _viclip_tiny(viclip.VICLIP_TINY_DEBUG),
-    **{f"videomae-{size}-16-debug": _classifier(videomae.CLASSIFIER_DEBUG) for size in "blh"},
-    **{f"videomae-{size}-16-pretrain-debug": _pretrain(videomae.PRETRAIN_DEBUG) for size in "blh"},
+    **{f"videomae-{size}-debug": _classifier(videomae.CLASSIFIER_DEBUG) for size in ("b-16", "l-16", "h-16", "nano-8")},
+    **{
+        f"videomae-{size}-pretrain-debug": _pretrain(videomae.PRETRAIN_DEBUG)
+        for size in ("b-16", "l-16", "h-16", "nano-8")
+    },
     "internvideo-mm-b-16-debug": _mm(_MM_DEBUG),
     "internvideo-mm-l-14-debug": _mm(_MM_DEBUG_14),
     "internvideo-mm-b-16-caption-debug": _mm(_MM_DEBUG),

@@ -85,12 +85,12 @@ def from_pretrained(source: str | PathLike[str], *, revision: str | None = None)
     return with_card(network, card)
 
 
-def name_in(folder: Path) -> str:
-    """The name of the network that lies in a folder; "" if it does not say."""
+def told_in(folder: Path) -> dict[str, Any]:
+    """What a folder says of its network (name, classes, preprocess ...); empty if it does not."""
     try:
-        return str(json.loads((folder / CONFIG).read_text("utf-8"))["name"])
-    except (OSError, KeyError, TypeError, ValueError):
-        return ""
+        return dict(json.loads((folder / CONFIG).read_text("utf-8")))
+    except (OSError, TypeError, ValueError):
+        return {}
 
 
 def push_to_hub(model: nn.Module, repo: str, *, private: bool = True) -> str:

@@ -36,9 +36,12 @@ def clips_of(video: Video, windows: Sequence[Sequence[int]], how: Preprocess, cr
     for place, window in enumerate(windows):
         while not held.keys() >= set(window):
             numbers, frames = next(blocks)
-            held.update(zip(numbers, np.moveaxis(preprocess_crops(frames, how, crops), 2, 0), strict=True))
-        for crop in range(crops):
-            yield np.stack([held[number][crop] for number in window], axis=1)
+            made = frames if how.joint else np.moveaxis(preprocess_crops(frames, how, crops), 2, 0)
+            held.update(zip(numbers, made, strict=True))
+        if how.joint:
+            yield from preprocess_crops(np.stack([held[number] for number in window]), how, crops)
+        else:
+            yield from np.stack([held[number] for number in window], axis=2)
         for number in set(window):
             if last_use[number] == place:
                 del held[number]

@@ -13,6 +13,7 @@ import numpy as np
 
 from internvideo.errors import UsageError, nearest
 from internvideo.records import Preprocess
+from internvideo.video.motion_view import as_motion, cut_around, motion_centres
 from internvideo.video.resize import resize
 from internvideo.video.sampling import spread
 
@@ -24,7 +25,32 @@ def preprocess(frames: np.ndarray, how: Preprocess) -> np.ndarray:
 
     frames: (T, H, W, 3) uint8 -> (3, T, size, size) float32. Raises UsageError for an unknown policy.
     """
-    return normalise(center_crop(_resized(frames, how), how.size, how.size), how.mean, how.std)
+    if how.centre == "picture":
+        return finish(center_crop(_resized(frames, how), how.size, how.size), how)
+    return finish(cut_to_motion(frames, how), how)
+
+
+def finish(frames: np.ndarray, how: Preprocess) -> np.ndarray:
+    """The channels that the model sees, normalised: (T, size, size, 3) uint8 -> (3, T, size, size) float32."""
+    return normalise(as_motion(frames) if how.channels == "motion" else frames, how.mean, how.std)
+
+
+def cut_to_motion(
+    frames: np.ndarray,
+    how: Preprocess,
+    *,
+    larger: tuple[float, float] = (1.0, 1.0),
+    moved: tuple[float, float] = (0.0, 0.0),
+) -> np.ndarray:
+    """A square around what moves, as large as the one from the middle would be: -> (T, size, size, 3) uint8.
+
+    larger: factors on its height and width; moved: down and to the right, in parts of its side. For training views.
+    """
+    side = min(frames.shape[1:3]) * how.size / (how.short_side or how.size)
+    centres = motion_centres(frames, follow=how.centre == "follow") + side * np.array(moved)
+    height, width = (max(1, round(side * factor)) for factor in larger)
+    window = cut_around(frames, centres, height, width)
+    return resize(window, how.size, how.size, interpolation=how.interpolation, antialias=how.antialias)
 
 
 def preprocess_crops(frames: np.ndarray, how: Preprocess, crops: int) -> np.ndarray:
@@ -34,9 +60,11 @@ def preprocess_crops(frames: np.ndarray, how: Preprocess, crops: int) -> np.ndar
     """
     if crops == 1:
         return preprocess(frames, how)[None]
+    if how.centre != "picture":
+        raise UsageError(f"squares around what moves, {crops} of each clip, would all be the same", "crops=1")
     whole = replace(how, short_side=0)
     cut = side_crops(_resized(frames, whole), how.size, crops)
-    return np.stack([normalise(part, how.mean, how.std) for part in cut])
+    return np.stack([finish(part, how) for part in cut])
 
 
 def _resized(frames: np.ndarray, how: Preprocess) -> np.ndarray:

@@ -1,0 +1,63 @@
+"""Looking at what moves: where in a picture most changes during a clip, and change itself as channels of a picture.
+
+frames are (T, H, W, 3) uint8 RGB. Whole-number arithmetic up to one division: the same on every machine. For small
+training sets, in which a network cannot learn by itself that place and surroundings do not matter.
+"""
+
+import numpy as np
+
+NOISE = 15  # levels of change from one frame to the next that do not count: noise of cameras and codecs
+SMOOTHING = 3.0  # frames: deviation of the weights with which a moving window looks before and behind
+
+
+def luma(frames: np.ndarray) -> np.ndarray:
+    """BT.601 brightness: (T, H, W, 3) uint8 -> (T, H, W) int32 in [0, 255]."""
+    weights = np.array([19595, 38470, 7471], np.int32)  # of 65536
+    light: np.ndarray = frames.astype(np.int32) @ weights + 0x8000 >> 16
+    return light
+
+
+def motion_centres(frames: np.ndarray, *, follow: bool = False) -> np.ndarray:
+    """Where change is: (T, 2) float64, row and column in pixels, the mean place of all changes of the clip.
+
+    follow: of the changes around each frame. Where nothing changes it is the middle of the picture.
+    """
+    count, height, width = frames.shape[:3]
+    middle = np.array([height / 2, width / 2])
+    light = luma(frames)
+    change = np.maximum(np.abs(np.diff(light, axis=0)) - NOISE, 0).astype(np.int64)
+    rows, columns = change.sum(axis=2), change.sum(axis=1)  # (T - 1, H), (T - 1, W)
+    mass = rows.sum(axis=1)
+    places = np.stack([rows @ (2 * np.arange(height) + 1), columns @ (2 * np.arange(width) + 1)], axis=1)
+    if follow and count > 1:
+        distance = np.arange(count)[:, None] - np.arange(count - 1) - 0.5
+        near = np.exp(-0.5 * (distance / SMOOTHING) ** 2)
+    else:
+        near = np.ones((count, len(mass)))
+    total = (near @ mass)[:, None]
+    return np.where(total > 0, near @ places / np.maximum(2 * total, 1), middle)
+
+
+def cut_around(frames: np.ndarray, centres: np.ndarray, height: int, width: int) -> np.ndarray:
+    """A window of each frame around its centre (T, 2); black where it reaches over the edge: (T, height, width, 3)."""
+    out = np.zeros((len(frames), height, width, frames.shape[3]), np.uint8)
+    corners = np.floor(centres - np.array([height, width]) / 2 + 0.5).astype(int)
+    for frame, cut, (top, left) in zip(frames, out, corners.tolist(), strict=True):
+        rows = slice(max(top, 0), max(min(top + height, frames.shape[1]), 0))
+        columns = slice(max(left, 0), max(min(left + width, frames.shape[2]), 0))
+        part = frame[rows, columns]
+        cut[rows.start - top : rows.start - top + part.shape[0], columns.start - left :][:, : part.shape[1]] = part
+    return out
+
+
+def as_motion(frames: np.ndarray) -> np.ndarray:
+    """Brightness and its change instead of colours: (T, H, W, 3) uint8 -> the same shape.
+
+    Channels: brightness; 128 plus the change to the next frame; four times the size of that change. Of the last frame
+    the change from the one before.
+    """
+    light = luma(frames)
+    change = np.diff(light, axis=0) if len(light) > 1 else np.zeros_like(light)
+    change = np.concatenate([change, change[-1:]])[: len(light)]
+    channels = [light, 128 + change, 4 * np.abs(change)]
+    return np.stack(channels, axis=-1).clip(0, 255).astype(np.uint8)
