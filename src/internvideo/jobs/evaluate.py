@@ -125,7 +125,7 @@ def evaluate(
     )
     if out is not None:
         write_report(Path(out), found.as_row(), marks.tables)
-        if task.family == "scores" and getattr(task, "classes", ()):
+        if task.family == "scores" and getattr(task, "classes", None):
             write_answers(Path(out) / ANSWERS, task, matched.found)
         if dump:
             _dump(Path(out) / "samples.jsonl", task, matched.found)
@@ -179,7 +179,7 @@ def _trained_classes(model: str | None, weights: str | None) -> tuple[str, ...]:
     if model is None:
         return ()
     _, folder = named(model, weights)
-    place = saved_folder(folder) if folder is not None else None
+    place = saved_folder(Path(folder)) if folder is not None else None
     return tuple(map(str, told_in(place).get("classes", ()))) if place is not None else ()
 
 

@@ -11,10 +11,10 @@ SMOOTHING = 3.0  # frames: deviation of the weights with which a moving window l
 
 
 def luma(frames: np.ndarray) -> np.ndarray:
-    """BT.601 brightness: (T, H, W, 3) uint8 -> (T, H, W) int32 in [0, 255]."""
-    weights = np.array([19595, 38470, 7471], np.int32)  # of 65536
-    light: np.ndarray = frames.astype(np.int32) @ weights + 0x8000 >> 16
-    return light
+    """BT.601 brightness, weights rounded to 1 / 256: (T, H, W, 3) uint8 -> (T, H, W) int16 in [0, 255]."""
+    red, green, blue = (frames[..., channel].astype(np.uint16) for channel in range(3))
+    light: np.ndarray = 77 * red + 150 * green + 29 * blue + 128 >> 8  # never over 65,408
+    return light.astype(np.int16)
 
 
 def motion_centres(frames: np.ndarray, *, follow: bool = False) -> np.ndarray:
