@@ -15,11 +15,11 @@ from internvideo.training.recipe import CorpusRecipe, Optimiser, Schedule, Train
 # Squares around what moves, of half of the picture's height; brightness and its change instead of colours: with few
 # clips, a network would learn by heart where they were taken.
 VIEW = (
-    *("frames=dense-2", "centre=motion", "short_side=67", "channels=motion", "interpolation=bilinear"),
+    *("frames=dense-2", "centre=follow", "short_side=64", "channels=motion", "interpolation=pillow-bilinear"),
     *("mean=0.45,0.5,0.1", "std=0.3,0.1,0.3"),
 )
 AUGMENT = Augment(
-    frames="dense-2", crop="around", scale=(0.7, 1.4), ratio=(0.9, 1.1), shift=0.08, interpolation="bilinear"
+    frames="dense-2", crop="around", scale=(0.7, 1.4), ratio=(0.9, 1.1), shift=0.08, interpolation="pillow-bilinear"
 )
 
 
@@ -32,10 +32,11 @@ def config() -> TrainRecipe:
         augment=AUGMENT,
         batch=8,
         repeats=2,
-        steps=800,
-        optimiser=Optimiser(groups="videomae", rate=4e-3, weight_decay=0.05),
+        steps=1000,
+        optimiser=Optimiser(groups="videomae", rate=2e-3, weight_decay=0.05),
         schedule=Schedule(kind="viclip", warmup=1.0),
         average=0.99,
         clip=1.0,
+        kept_gigabytes=2.0,
         log_every=10,
     )

@@ -11,11 +11,11 @@ from internvideo.training.recipe import CorpusRecipe, Optimiser, Schedule, Train
 
 # The same views as in configs/finetune/own_clips.py.
 VIEW = (
-    *("frames=dense-2", "centre=motion", "short_side=67", "channels=motion", "interpolation=bilinear"),
+    *("frames=dense-2", "centre=follow", "short_side=64", "channels=motion", "interpolation=pillow-bilinear"),
     *("mean=0.45,0.5,0.1", "std=0.3,0.1,0.3"),
 )
 AUGMENT = Augment(
-    frames="dense-2", crop="around", scale=(0.7, 1.4), ratio=(0.9, 1.1), shift=0.08, interpolation="bilinear"
+    frames="dense-2", crop="around", scale=(0.7, 1.4), ratio=(0.9, 1.1), shift=0.08, interpolation="pillow-bilinear"
 )
 
 
@@ -32,5 +32,6 @@ def config() -> TrainRecipe:
         optimiser=Optimiser(groups="videomae", rate=3e-3, weight_decay=0.05, betas=(0.9, 0.95)),
         schedule=Schedule(kind="viclip", warmup=1.0),
         clip=1.0,
+        kept_gigabytes=2.0,
         log_every=10,
     )

@@ -95,7 +95,7 @@ class Preprocess:
     frames: str = "middle"  # a key of `internvideo.video.sampling.FRAME_POLICIES`
     frame_count: int = 8
     centre: str = (
-        "picture"  # of the square that is cut; or "motion": of what moves in the clip, "follow": frame by frame
+        "picture"  # of the square that is cut; "motion": of what moves; "follow": going along with it sideways
     )
     channels: str = "colour"  # or "motion": brightness and its change (`internvideo.video.motion_view.as_motion`)
 

@@ -4,19 +4,21 @@ import io
 import os
 import tarfile
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from internvideo.datasets.augment import AUGMENTS, CROPS, FRAME_DRAWS, Augment, augmented
-from internvideo.datasets.pixels import frames_of
+from internvideo.datasets.pixels import Kept, frames_of
 from internvideo.datasets.readers import READERS
 from internvideo.datasets.sample import Member, Sample
 from internvideo.errors import MissingVideo, NoFrames, TruncatedVideo, UsageError, VideoError
 from internvideo.records import Preprocess, Span
 from internvideo.video.render import write_video
 from internvideo.video.transforms import preprocess
+from tests.datasets.worlds import films
 
 RAMP = [np.full((24, 32, 3), 20 * t + 10, np.uint8) for t in range(10)]
 
@@ -148,3 +150,18 @@ def test_unknown_names_in_an_augmentation_are_refused_with_the_nearest():
         with pytest.raises(UsageError) as caught:
             Augment(**bad)
         assert near in str(caught.value)
+
+
+def test_short_videos_are_decoded_once_and_large_or_broken_ones_as_ever(tmp_path, monkeypatch):
+    samples = films(tmp_path, 3)
+    size = 8 * 24 * 32 * 3
+    kept = Kept(2 * size)
+    plain = [frames_of(sample, lambda count: [0, 3, count - 1]) for sample in samples]
+    for _ in range(2):
+        given = [kept.frames_of(sample, lambda count: [0, 3, count - 1]) for sample in samples]
+        assert all(np.array_equal(one, other) for one, other in zip(given, plain, strict=True))
+    Path(samples[0].path).unlink()
+    Path(samples[2].path).unlink()
+    assert np.array_equal(kept.frames_of(samples[0], lambda count: [2, 2]), plain[0][[1, 1]])
+    with pytest.raises(MissingVideo):
+        kept.frames_of(samples[2], lambda count: [0])

@@ -61,7 +61,7 @@ def test_a_run_is_loaded_in_one_line_with_all_that_belongs_to_it(trained):
     model = load_model(str(trained))
     assert model.card.classes == ("a", "b", "c")
     how = model.card.preprocess
-    assert (how.centre, how.channels, how.frames) == ("motion", "motion", "dense-2")
+    assert (how.centre, how.channels, how.frames) == ("follow", "motion", "dense-2")
     assert load_model(str(trained / "model")).card == model.card
 
 

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from internvideo.records import Preprocess
+from internvideo.video import motion_view
 from internvideo.video.motion_view import as_motion, cut_around, luma, motion_centres
 from internvideo.video.transforms import cut_to_motion, preprocess, preprocess_crops
 
@@ -42,12 +43,20 @@ def test_without_change_or_with_noise_alone_the_centre_is_the_middle():
             assert motion_centres(frames, follow=follow) == pytest.approx(np.tile((10.0, 15.0), (len(frames), 1)))
 
 
-def test_following_goes_where_the_change_goes():
-    frames = blinking(24, 10, 21, step=(0, 2))
-    columns = motion_centres(frames, follow=True)[:, 1]
+def test_following_goes_where_the_change_goes_but_only_sideways():
+    frames = blinking(10, 10, 21, step=(1, 2))
+    rows, columns = motion_centres(frames, follow=True).T
     assert (np.diff(columns) > 0).all()
     assert columns[-1] - columns[0] > 25
-    assert np.ptp(motion_centres(frames)[:, 1]) == 0
+    assert np.ptp(rows) == np.ptp(motion_centres(frames)[:, 1]) == 0
+
+
+def test_large_pictures_are_looked_at_in_steps(monkeypatch):
+    frames = blinking(20, 30).repeat(5, axis=1).repeat(5, axis=2)
+    coarse = motion_centres(frames)
+    monkeypatch.setattr(motion_view, "COARSE", 10_000)
+    assert coarse == pytest.approx(motion_centres(frames), abs=1.5)
+    assert coarse[0] == pytest.approx((100, 150), abs=1.5)
 
 
 @given(places, st.integers(1, 30), st.integers(1, 30))

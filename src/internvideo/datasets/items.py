@@ -5,12 +5,12 @@ Everything random comes from a key: the same sample and key give the same number
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 
 import numpy as np
 
 from internvideo.datasets.augment import FRAME_DRAWS, Augment, augmented
-from internvideo.datasets.pixels import frames_of
+from internvideo.datasets.pixels import Kept, frames_of
 from internvideo.datasets.sample import Media, Sample
 from internvideo.errors import UsageError, pick
 from internvideo.records import Preprocess
@@ -30,6 +30,7 @@ class ClipRecipe:
     vocabulary: str = "clip"  # see `text.words.vocabulary`
     cleaning: str = "none"  # or "viclip": `text.cleaning.clean_caption` before the tokenizer
     repeats: int = 1  # training views per sample, of the same frames: decoded once (repeated augmentation)
+    kept_bytes: int = 0  # of decoded frames that each process may keep in memory
 
     def __post_init__(self) -> None:
         if self.repeats < 1 or (self.repeats > 1 and self.augment is None):
@@ -47,13 +48,20 @@ def make(recipe: ClipRecipe, sample: Sample, key: Sequence[int], clips: np.ndarr
     """Fill `clips` (`recipe.shape`, float32) and give the token ids (`context` of them). Raises a `VideoError`."""
     rng = np.random.default_rng(list(key))
     text = _caption(recipe, sample, rng) if recipe.context else []
-    frames = frames_of(sample, partial(_choose, recipe, rng))
+    read = _kept(recipe.kept_bytes).frames_of if recipe.kept_bytes else frames_of
+    frames = read(sample, partial(_choose, recipe, rng))
     for clip in clips:
         if recipe.augment is None:
             clip[...] = preprocess(frames, recipe.preprocess)
         else:
             clip[...] = augmented(frames, recipe.preprocess, recipe.augment, rng)
     return text
+
+
+@lru_cache(maxsize=1)
+def _kept(limit: int) -> Kept:
+    """Of this process."""
+    return Kept(limit)
 
 
 def _choose(recipe: ClipRecipe, rng: np.random.Generator, num_frames: int) -> Sequence[int]:

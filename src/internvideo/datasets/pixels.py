@@ -50,6 +50,39 @@ def frames_of(sample: Sample, choose: Choose) -> np.ndarray:
     return _from_temporary(data, member.suffix, sample.span, choose)
 
 
+class Kept:
+    """All frames of short videos, kept in memory up to `limit` bytes: small sets are decoded once, not every epoch."""
+
+    def __init__(self, limit: int) -> None:
+        self._left = limit
+        self._held: dict[tuple[str, Span | None], np.ndarray | None] = {}  # None: not kept
+
+    def frames_of(self, sample: Sample, choose: Choose) -> np.ndarray:
+        """As the function of this name."""
+        key = (sample.path, sample.span)
+        if key not in self._held:
+            self._held[key] = self._all(sample)
+        held = self._held[key]
+        return frames_of(sample, choose) if held is None else held[list(choose(len(held)))]
+
+    def _all(self, sample: Sample) -> np.ndarray | None:
+        counts: list[int] = []
+
+        def first(count: int) -> Sequence[int]:
+            counts.append(count)
+            return [0]
+
+        try:
+            one = frames_of(sample, first)
+            if not counts or counts[0] * one.nbytes > self._left:  # an image, or too large
+                return None
+            everything = frames_of(sample, range)
+        except VideoError:  # what can still be had of it is for each draw to say
+            return None
+        self._left -= everything.nbytes
+        return everything
+
+
 def _from_path(sample: Sample, choose: Choose) -> np.ndarray:
     if not sample.path:
         raise MissingVideo("no file of this video is known", "was it moved? scan its folder again")

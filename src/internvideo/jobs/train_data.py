@@ -28,7 +28,7 @@ from internvideo.training.recipe import CorpusRecipe, TrainRecipe
 # Nothing of the result depends on these (lists are compared by what is in them).
 FREE = (
     *("workers", "log_every", "logs", "save_every", "processes", "parallel", "compile", "recompute"),
-    *("list", "root", "published", "annotations", "features"),
+    *("kept_gigabytes", "list", "root", "published", "annotations", "features"),
 )
 
 CLASSES_SHOWN = 20
@@ -176,10 +176,14 @@ def _first(paths: Sequence[str], count: int = 5) -> str:
 
 def clip_recipe(recipe: TrainRecipe, card: Card, context: int, *, evaluation: bool = False) -> ClipRecipe:
     """How samples become clips: for training, or as evaluation sees them."""
-    augment, repeats = (None, 1) if evaluation else (recipe.augment, recipe.repeats)
-    how, words = card.preprocess, card.family.vocabulary
     return ClipRecipe(
-        preprocess=how, augment=augment, context=context, vocabulary=words, cleaning=recipe.cleaning, repeats=repeats
+        preprocess=card.preprocess,
+        augment=None if evaluation else recipe.augment,
+        context=context,
+        vocabulary=card.family.vocabulary,
+        cleaning=recipe.cleaning,
+        repeats=1 if evaluation else recipe.repeats,
+        kept_bytes=int(recipe.kept_gigabytes * 1e9),
     )
 
 

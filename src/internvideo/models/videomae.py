@@ -395,19 +395,13 @@ CLASSIFIER_L = ClassifierConfig(encoder=TRUNK_L)
 CLASSIFIER_H = ClassifierConfig(encoder=TRUNK_H, head_dropout=0.5)
 
 # Small enough to learn a few dozen clips from scratch on one core in minutes.
-_NANO_CLIP = ClipConfig(frames=8, size=40, patch=8)
+_NANO_CLIP = ClipConfig(frames=16, size=32, tubelet=4, patch=8)
 _NANO_TRUNK = TrunkConfig(width=96, depth=3, heads=3, hidden=288)
 PRETRAIN_NANO = PretrainConfig(
     clip=_NANO_CLIP, encoder=_NANO_TRUNK, decoder=TrunkConfig(width=48, depth=1, heads=2, hidden=144)
 )
 CLASSIFIER_NANO = ClassifierConfig(
-    clip=_NANO_CLIP,
-    encoder=_NANO_TRUNK,
-    classes=8,
-    table_frames=8,
-    table_size=40,
-    learned_positions=True,
-    head_scale=1.0,
+    clip=_NANO_CLIP, encoder=_NANO_TRUNK, table_frames=16, table_size=32, learned_positions=True, head_scale=1.0
 )
 
 _DEBUG_CLIP = ClipConfig(frames=4, size=64)

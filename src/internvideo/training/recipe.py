@@ -133,6 +133,7 @@ class TrainRecipe:
     save_every: int = 500  # steps
     evaluate_every: int = 500  # steps
     workers: int = 2  # processes that make clips, for each process that trains; 0: it makes them itself
+    kept_gigabytes: float = 0.0  # of decoded frames that each of them keeps in memory: small sets are decoded once
     processes: int = 1  # that share a batch where it was published; only an estimate looks at it
     parallel: Literal["ddp", "fsdp"] = "ddp"  # fsdp: every process holds only its share of the weights
     compile: bool = False  # blocks, by torch.compile

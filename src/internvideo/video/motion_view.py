@@ -7,6 +7,7 @@ training sets, in which a network cannot learn by itself that place and surround
 import numpy as np
 
 NOISE = 15  # levels of change from one frame to the next that do not count: noise of cameras and codecs
+COARSE = 64  # pixels of the short side that are enough to find a place
 SMOOTHING = 3.0  # frames: deviation of the weights with which a moving window looks before and behind
 
 
@@ -20,22 +21,28 @@ def luma(frames: np.ndarray) -> np.ndarray:
 def motion_centres(frames: np.ndarray, *, follow: bool = False) -> np.ndarray:
     """Where change is: (T, 2) float64, row and column in pixels, the mean place of all changes of the clip.
 
-    follow: of the changes around each frame. Where nothing changes it is the middle of the picture.
+    follow: sideways, of the changes around each frame; up and down still of all, so that a jump stays a jump. Where
+    nothing changes it is the middle of the picture. Large pictures are looked at in steps of some pixels.
     """
     count, height, width = frames.shape[:3]
-    middle = np.array([height / 2, width / 2])
-    light = luma(frames)
-    change = np.maximum(np.abs(np.diff(light, axis=0)) - NOISE, 0).astype(np.int64)
+    step = max(1, min(height, width) // COARSE)
+    light = luma(frames[:, step // 2 :: step, step // 2 :: step])
+    change = np.maximum(np.abs(np.diff(light, axis=0)) - NOISE, 0).astype(np.int32)
     rows, columns = change.sum(axis=2), change.sum(axis=1)  # (T - 1, H), (T - 1, W)
-    mass = rows.sum(axis=1)
-    places = np.stack([rows @ (2 * np.arange(height) + 1), columns @ (2 * np.arange(width) + 1)], axis=1)
-    if follow and count > 1:
-        distance = np.arange(count)[:, None] - np.arange(count - 1) - 0.5
+    total = np.ones((count, len(rows)))
+    near = total
+    if follow:
+        distance = np.arange(count)[:, None] - np.arange(len(rows)) - 0.5
         near = np.exp(-0.5 * (distance / SMOOTHING) ** 2)
-    else:
-        near = np.ones((count, len(mass)))
-    total = (near @ mass)[:, None]
-    return np.where(total > 0, near @ places / np.maximum(2 * total, 1), middle)
+    places = [_mean_place(total @ rows, step, height), _mean_place(near @ columns, step, width)]
+    return np.stack(places, axis=1)
+
+
+def _mean_place(mass: np.ndarray, step: int, size: int) -> np.ndarray:
+    """(T, n) mass at every `step`-th pixel -> (T,) its mean place, the middle of `size` where there is none."""
+    pixels = np.arange(mass.shape[1]) * step + step // 2 + 0.5
+    total = mass.sum(axis=1)
+    return np.where(total > 0, mass @ pixels / np.where(total > 0, total, 1), size / 2)
 
 
 def cut_around(frames: np.ndarray, centres: np.ndarray, height: int, width: int) -> np.ndarray:
