@@ -7,6 +7,7 @@ over the sentences, InternVideo-MM probabilities, CLIP embeddings.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
@@ -202,7 +203,7 @@ def labelled(data: Data) -> tuple[list[Example], tuple[str, ...]]:
         films = world(data, f"recognition-{data.split or 'test'}", scenes_of(data, 160, plot="single"))
         return [Example(one.id, one.sample, truth=MOTIONS.index(one.scene.label)) for one in films], MOTIONS
     samples = read_list(data, options={"split": data.split})
-    root = data.root or data.place
+    root = data.root or (data.place if Path(data.place).is_dir() else str(Path(data.place).parent))
     examples = [Example(name_of(each, root), each, truth=each.label) for each in samples]
     return unique(examples, data.place), samples.classes or tuple(data.classes)
 
