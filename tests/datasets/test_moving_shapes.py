@@ -31,9 +31,9 @@ from internvideo.datasets.moving_shapes import (
     write_clips,
 )
 from internvideo.datasets.moving_shapes.draws import Draws
-from internvideo.datasets.moving_shapes.quiz import alternatives
+from internvideo.datasets.moving_shapes.quiz import alternatives, choose_motion, choose_order
 from internvideo.datasets.moving_shapes.shapes import DISTANCES, REACH, extents
-from internvideo.datasets.moving_shapes.wording import meaning
+from internvideo.datasets.moving_shapes.wording import meaning, wordings
 from internvideo.datasets.moving_shapes.world import COLOURS, PLOTS, SHAPES, SPEEDS, SPLITS, Camera, combinations
 from internvideo.errors import UsageError
 from internvideo.text.tokenizer import tokenizer
@@ -329,6 +329,35 @@ def test_questions_have_one_right_answer_among_different_options(split, index):
     for question in questions(scene(split, index)):
         assert len(set(question.options)) == len(question.options) >= 2
         assert question.answer == question.options[question.right]
+
+
+@given(splits, indices)
+def test_motion_and_order_are_asked_among_options_that_differ_in_nothing_else(split, index):
+    one = scene(split, index, plot="single")
+    motion = choose_motion(one)
+    assert len(set(motion.options)) == 12 and motion.answer in wordings(meaning(one))
+    assert sum(motion.answer == option for option in motion.options) == 1
+    together = scene(split, index, plot="in order")
+    order = choose_order(together)
+    assert len(set(order.options)) == len(order.options) == {2: 2, 3: 6}[len(together.things)]
+    assert order.answer in wordings(meaning(together))
+    words = [sorted(option.replace(",", "").split()) for option in order.options]
+    assert len(together.things) == 2 or all(each == words[0] for each in words)
+
+
+def test_what_is_asked_of_the_test_split_is_frozen():
+    """If this fails, what was scored before can no longer be compared: see the first test."""
+    asked = [asdict(choose_motion(scene("test", i, plot="single"))) for i in range(200)]
+    asked += [asdict(choose_order(scene("test", i, plot="in order"))) for i in range(200)]
+    assert digest(json.dumps(asked).encode()) == "0fdfb4dbe4adcec0"
+
+
+@given(splits, indices)
+def test_wordings_are_all_captions_that_are_true(split, index):
+    one = scene(split, index)
+    assert set(captions(one, 24)) <= wordings(meaning(one))
+    other = scene(split, index + 1)
+    assert (caption(other) in wordings(meaning(one))) == (meaning(other) == meaning(one))
 
 
 def test_answers_are_true():

@@ -58,7 +58,7 @@ def test_retrieval_prints_both_directions(run, world, tmp_path):
     assert [again[name] for name in ("t2v", "v2t", "list")] == [row[name] for name in ("t2v", "v2t", "list")]
     paper = run(*words("retrieval", world, "--json", "--protocol", "paper", "ties=against"))[1]
     assert json.loads(paper)["protocol"] == {"dual_softmax": "on", "scale": "100.0", "ties": "against",
-                                             "multi_v2t": "reuse-t2v"}  # fmt: skip
+                                             "multi_v2t": "reuse-t2v", "sees": "all"}  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -73,6 +73,24 @@ def test_the_small_world_has_every_task(run, world, task, metric):
     model = "internvideo-mm-b-16-answer-debug" if task == "question-answering" else MODEL
     code, out, _ = run(*words(task, world, "--json", "--model", model))
     assert code == 0 and 0 <= json.loads(out)[metric] <= 100
+
+
+def test_motion_and_order_of_the_small_world_can_be_asked_of_still_and_blank_videos(run, world, tmp_path):
+    answers = {}
+    for asks, sees in (("motion", "all"), ("motion", "still"), ("order", "blank")):
+        out = tmp_path / f"{asks}-{sees}"
+        code, _, _ = run(*words("multiple-choice", world, f"data.asks={asks}", f"sees={sees}", "--out", out))
+        assert code == 0
+        answers[asks, sees] = (out / "predictions.jsonl").read_text("utf-8").split("\n", 1)[1]
+    assert answers["motion", "all"] != answers["motion", "still"]
+    assert run(*words("multiple-choice", world, "data.asks=colour"))[0] == 2
+
+
+def test_a_still_is_the_middle_frame_and_a_blank_is_the_same_for_all(network):
+    how = network(MODEL).card.preprocess
+    assert windows_of(9, how, Views(sampling="still")) == [[4] * how.frame_count]
+    blank = next(views_of(Sample(0, "no/such/file.mp4"), how, Views(sampling="blank")))
+    assert blank.shape == (3, how.frame_count, how.size, how.size) and not blank.any()
 
 
 def test_a_class_head_answers_with_several_views_and_text_networks_are_sent_elsewhere(run, clips, tmp_path):
@@ -112,11 +130,11 @@ def test_a_run_that_was_killed_goes_on_and_another_is_not_mixed_in(run, world, t
     asked = []
     videos = Network.videos
 
-    def dies(self, sample):
+    def dies(self, sample, *views):
         if len(asked) == 3:
             raise KeyboardInterrupt
         asked.append(sample.path)
-        return videos(self, sample)
+        return videos(self, sample, *views)
 
     given = words("retrieval", world, "--out", out, "--lanes", "1")
     with monkeypatch.context() as patch:
@@ -125,7 +143,7 @@ def test_a_run_that_was_killed_goes_on_and_another_is_not_mixed_in(run, world, t
     (part,) = out.glob("part-*.jsonl")
     part.write_text(part.read_text()[:-40])  # as if killed within a line
     asked.clear()
-    monkeypatch.setattr(Network, "videos", lambda self, sample: (asked.append(1), videos(self, sample))[1])
+    monkeypatch.setattr(Network, "videos", lambda self, *a: (asked.append(1), videos(self, *a))[1])
     code, _, err = run(*given)
     assert code == 0 and 0 < len(asked) < 6 and "videos are answered already" in err
     assert not list(out.glob("part-*.jsonl"))

@@ -99,6 +99,8 @@ def _caption_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="files, folders, or patterns such as 'clips/*.mp4'")
     parser.add_argument("--endpoint", default="", metavar="URL", help="an OpenAI-compatible address, up to /v1")
     parser.add_argument("--llm", default="", metavar="NAME", help="the model that answers there; it must read pictures")
+    parser.add_argument("--model", metavar="M", help="instead of an address: a network of ours with a caption decoder")
+    parser.add_argument("--weights", metavar="W", help="of that network, if not those of its name")
     parser.add_argument(
         "--scales", default="coarse,fine", metavar="S", help="of coarse, fine and clip (default coarse,fine)"
     )
@@ -112,6 +114,10 @@ def _caption(given: argparse.Namespace) -> int:
     from internvideo.curation.language.captioner import CaptionRecipe
     from internvideo.jobs.captioning import run_caption
 
+    if given.model is not None:
+        from internvideo.jobs.own_captions import run_own_captions
+
+        return run_own_captions(given.videos, given.model, given.weights, as_json=given.as_json)
     told = [f"scales={given.scales}", f"fps={given.fps}", f"most_frames={given.most_frames}"]
     told += [f"endpoint.url={given.endpoint}", f"endpoint.model={given.llm}"]
     return run_caption(given.videos, override(CaptionRecipe(), told), as_json=given.as_json)
@@ -122,6 +128,6 @@ INFERENCE_VERBS = (
          'internvideo classify cat.mp4 --labels "a dog,a cat" --model clip-b-16', _classify_options, _classify),
     Verb("features", "Features of videos: an array per video, and JSON that says when each row is.",
          "internvideo features ~/Videos --model videomae-b-16 --out features --stride 4", _features_options, _features),
-    Verb("caption", "Describe videos, by a model that answers at an address.",
+    Verb("caption", "Describe videos, by a model that answers at an address, or by a network of ours.",
          "internvideo caption cat.mp4 --endpoint http://127.0.0.1:8000/v1 --llm qwen3-vl", _caption_options, _caption),
 )  # fmt: skip

@@ -80,6 +80,9 @@ class Network:
 
 def views_of(sample: Sample, how: Preprocess, views: Views = ONE_VIEW) -> Iterator[np.ndarray]:
     """The clips of one sample, (3, T, size, size) float32 each, clip by clip, crop by crop. Raises a `VideoError`."""
+    if views.sampling == "blank":
+        yield np.zeros((3, how.frame_count, how.size, how.size), np.float32)
+        return
     if member_of(sample.path) is None and sample.media == "video" and not Path(sample.path).is_dir():
         with open_video(sample.path) as video:
             try:
@@ -108,6 +111,8 @@ def windows_of(num_frames: int, how: Preprocess, views: Views) -> list[list[int]
         return dense_views(num_frames, count, views.stride, views.clips)
     if views.sampling == "sparse":
         return sparse_views(num_frames, count, views.clips)
+    if views.sampling == "still":
+        return [[num_frames // 2] * count]
     if views.clips != 1:
         raise UsageError(
             f"the frame policy `{how.frames}` of these weights gives one clip, not {views.clips}",

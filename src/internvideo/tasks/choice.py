@@ -5,7 +5,7 @@ video. Ties count as wrong.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -14,19 +14,24 @@ import numpy as np
 
 from internvideo.config import override
 from internvideo.datasets.lists import json_file, record
-from internvideo.datasets.moving_shapes.quiz import choose_caption
-from internvideo.errors import UsageError
+from internvideo.datasets.moving_shapes.quiz import Question, choose_caption, choose_motion, choose_order
+from internvideo.datasets.moving_shapes.world import Plot, Scene
+from internvideo.errors import UsageError, pick
 from internvideo.tasks.data import Data, read_questions, scenes_of, world
 from internvideo.tasks.predictions import BadPredictions, Record, Scores, shown
-from internvideo.tasks.task import Asked, Example, Marks
+from internvideo.tasks.task import SEES, Asked, Example, Marks, Sees
 from internvideo.text.cleaning import clean_caption
 
 
 @dataclass(frozen=True, kw_only=True)
 class Choosing:
-    """How options become texts: a template with `{question}` (empty if there is none) and `{option}`."""
+    """How options become texts: a template with `{question}` (empty if there is none) and `{option}`.
+
+    sees: "still" shows the middle frame in place of all, "blank" nothing: what the options alone give away.
+    """
 
     template: str = "{question} {option}"
+    sees: Sees = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +49,7 @@ class MultipleChoice:
         return (example.id,)
 
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
-        video = asked.videos(examples[0].sample)[0].astype(np.float64)
+        video = asked.videos(examples[0].sample, SEES[self.protocol.sees])[0].astype(np.float64)
         for example in examples:
             question = self.questions.get(example.id, "")
             texts = [self.protocol.template.format(question=question, option=o).strip() for o in example.texts]
@@ -109,12 +114,25 @@ def is_right(scores: np.ndarray, truth: int) -> bool:
     return bool((scores >= scores[truth]).sum() == 1)
 
 
+_SMALL_WORLD: Mapping[str, tuple[Plot | None, Callable[[Scene], Question]]] = {
+    "caption": (None, choose_caption),
+    "motion": ("single", choose_motion),
+    "order": ("in order", choose_order),
+}
+
+
 def multiple_choice(data: Data, options: Sequence[str] = (), *, paper: bool = False) -> MultipleChoice:
-    """The task over a list of questions with options. The small world: five captions of the same things."""
+    """The task over a list of questions with options.
+
+    The small world asks with data.asks=caption which of five captions of the same things is true, with motion which of
+    twelve motions it is, with order which of all orders of what happened.
+    """
     protocol = override(Choosing(), options)
     if data.small_world:
-        films = world(data, f"choice-{data.split or 'test'}", scenes_of(data, 200))
-        asked = [(one, choose_caption(one.scene)) for one in films]
+        plot, choose = pick(_SMALL_WORLD, data.options.get("asks", "caption"), "data.asks")
+        name = f"choice-{plot or 'any'}-{data.split or 'test'}".replace(" ", "-")
+        films = world(data, name, scenes_of(data, 200, plot=plot))
+        asked = [(one, choose(one.scene)) for one in films]
         choices = [Example(one.id, one.sample, q.options, q.right, one.scene.plot) for one, q in asked]
         return MultipleChoice(examples=choices, protocol=protocol)
     questions = read_questions(data)

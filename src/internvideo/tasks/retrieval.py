@@ -7,19 +7,20 @@ first.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, cast
 
 import numpy as np
 
 from internvideo.config import override
 from internvideo.datasets.moving_shapes.retrieval import retrieval_scenes
+from internvideo.datasets.moving_shapes.world import Split
 from internvideo.datasets.sample import Samples
 from internvideo.errors import UsageError
 from internvideo.metrics.ranking import TieRule, best_of_groups, dual_softmax, rank_summary, ranks_of
 from internvideo.tasks.data import Data, name_of, read_list, world
 from internvideo.tasks.predictions import BadPredictions, Embedding, Record
 from internvideo.tasks.recognition import unique
-from internvideo.tasks.task import Asked, Example, Marks
+from internvideo.tasks.task import SEES, Asked, Example, Marks, Sees
 from internvideo.text.cleaning import clean_caption
 
 
@@ -30,10 +31,11 @@ class Ranking:
     dual_softmax: re-rank with a softmax over all queries of scale x cosine; needs all queries at once, so it is no
     search for one query. ties: see `metrics.ranking.ranks_of`; "every" is the published rule. multi_v2t: with dual
     softmax and several texts per video, the way back takes its own re-ranking ("own"), or that of the way there, as
-    published ("reuse-t2v").
+    published ("reuse-t2v"). sees: "still" shows the middle frame of a video in place of all, "blank" nothing.
     """
 
     dual_softmax: bool = False
+    sees: Sees = "all"
     scale: float = 100.0
     ties: TieRule = "against"
     multi_v2t: Literal["own", "reuse-t2v"] = "own"
@@ -60,7 +62,7 @@ class Retrieval:
             texts = list(map(clean_caption, example.texts)) if asked.card.family.cleaning == "viclip" else example.texts
             for id, vector in zip(self.ids_of(example)[1:], asked.texts(texts), strict=True):
                 yield Embedding(id, vector)
-        video = asked.videos(examples[0].sample)[0]
+        video = asked.videos(examples[0].sample, SEES[self.protocol.sees])[0]
         for example in examples:
             yield Embedding(example.id, video)
 
@@ -135,8 +137,9 @@ def retrieval(data: Data, options: Sequence[str] = (), *, paper: bool = False) -
     """The task over a list with captions. paper: dual softmax on, published ties."""
     protocol = override(PAPER if paper else Ranking(), options)
     if data.small_world:
-        scenes = retrieval_scenes(data.number("clips", 200), seconds=float(data.number("seconds", 3)))
-        films = world(data, "retrieval-test", scenes)
+        split = cast(Split, data.split or "test")
+        scenes = retrieval_scenes(data.number("clips", 200), split=split, seconds=float(data.number("seconds", 3)))
+        films = world(data, f"retrieval-{split}", scenes)
         return Retrieval(
             examples=[Example(one.id, one.sample, (one.facts["caption"],)) for one in films], protocol=protocol
         )

@@ -17,7 +17,7 @@ from internvideo.models.families import Card
 from internvideo.tasks.predictions import Record
 
 T = TypeVar("T")
-Sampling = Literal["model", "dense", "sparse"]
+Sampling = Literal["model", "dense", "sparse", "still", "blank"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +36,22 @@ class Views:
     """How often a video is looked at: `clips` stretches of time, `crops` squares along the longer side of each.
 
     sampling: "model" takes the frame policy of the weights (one clip only); "dense": windows of every `stride`-th
-    frame, spread over the video; "sparse": interleaved even samplings of the whole video.
+    frame, spread over the video; "sparse": interleaved even samplings of the whole video. What a score is worth show
+    "still": the middle frame in place of all others, and "blank": no pixels at all.
     """
 
     clips: int = 1
     crops: int = 1
     sampling: Sampling = "model"
     stride: int = 4  # frames, of "dense"
+
+
+SEES: Mapping[str, Views] = {  # what a network is shown of each video
+    "all": Views(),
+    "still": Views(sampling="still"),
+    "blank": Views(sampling="blank"),
+}
+Sees = Literal["all", "still", "blank"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 
 from internvideo.datasets.moving_shapes.draws import Draws
 from internvideo.datasets.moving_shapes.wording import ADVERBS, CLASS_NAMES, Meaning, meaning, say
-from internvideo.datasets.moving_shapes.world import SPEEDS, UNKNOWN_MOTIONS, Combination, Scene
+from internvideo.datasets.moving_shapes.world import MOTIONS, SPEEDS, UNKNOWN_MOTIONS, Combination, Scene
 
 # What is asked about one motion offers the others of its group: easily confused, and nothing but time tells them apart.
 GROUPS: tuple[tuple[str, ...], ...] = (
@@ -23,7 +23,7 @@ GROUPS: tuple[tuple[str, ...], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """kind: "motion", "speed", "which", "first", "hit" or "caption"."""
+    """kind: "motion", "speed", "which", "first", "hit", "order" or "caption"."""
 
     kind: str
     text: str
@@ -73,6 +73,27 @@ def choose_caption(scene: Scene, count: int = 5) -> Question:
     shown = draws.shuffled([true, *draws.shuffled(others)[: count - 1]])
     options = tuple(say(one, Draws(scene.key, "options")) for one in shown)
     return Question("caption", "which caption is true?", options, shown.index(true))
+
+
+def choose_motion(scene: Scene, count: int = 12) -> Question:
+    """Which of `count` motions does the only thing of the scene make? Those like it are among the options."""
+    draws = Draws(scene.key, "motion choice")
+    true = meaning(scene)
+    part = true.parts[0]
+    near = [motion for motion in group_of(part.motion) if motion != part.motion]
+    far = draws.shuffled([motion for motion in MOTIONS if motion not in group_of(part.motion)])
+    motions = draws.shuffled([part.motion, *near, *far[: count - 1 - len(near)]])
+    told = [Meaning(true.kind, (replace(part, motion=motion),)) for motion in motions]
+    options = tuple(say(one, Draws(scene.key, "options")) for one in told)
+    return Question("motion", "which motion is it?", options, motions.index(part.motion))
+
+
+def choose_order(scene: Scene) -> Question:
+    """In which order did it happen? The options are all orders of what the things of the scene do."""
+    true = meaning(scene)
+    orders = Draws(scene.key, "order choice").shuffled(list(itertools.permutations(true.parts)))
+    options = tuple(say(Meaning(true.kind, order), Draws(scene.key, "options")) for order in orders)
+    return Question("order", "in which order?", options, orders.index(true.parts))
 
 
 def alternatives(true: Meaning) -> tuple[Meaning, ...]:

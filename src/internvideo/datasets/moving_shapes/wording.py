@@ -5,6 +5,7 @@ different things never have the same caption. Camera, background and sizes are n
 32 tokens of ViCLIP.
 """
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -85,7 +86,15 @@ def captions(scene: Scene, count: int) -> tuple[str, ...]:
 
 def say(what: Meaning, draws: Draws) -> str:
     """One sentence without a full stop. Equal draws word different meanings alike."""
-    form, phrase, adverb = draws.below(6), draws.below(2), draws.below(2)
+    return _said(what, draws.below(6), draws.below(2), draws.below(2))
+
+
+def wordings(what: Meaning) -> frozenset[str]:
+    """All that `say` can make of it."""
+    return frozenset(_said(what, *chosen) for chosen in itertools.product(range(6), range(2), range(2)))
+
+
+def _said(what: Meaning, form: int, phrase: int, adverb: int) -> str:
     if len(what.parts) > 2:
         form = phrase = 0  # the shortest
     names = [f"{_article(part.colour)} {part.colour} {part.shape}" for part in what.parts]

@@ -1,0 +1,51 @@
+"""Captions by a network of ours that has a caption decoder, in this process: no address, no network."""
+
+import json
+import os
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from internvideo.errors import UsageError, VideoError
+from internvideo.jobs.choice import choose_model, say_model
+from internvideo.jobs.lanes import find_videos
+from internvideo.jobs.prepare import card_of, device_of, prepare
+from internvideo.jobs.talk import note
+from internvideo.models.decoding import greedy_ids
+from internvideo.models.internvideo_mm import InternVideoMM
+from internvideo.models.viclip import ViCLIP
+from internvideo.text.words import vocabulary
+from internvideo.video.opening import display_name
+
+
+def describe(model: nn.Module, clips: Tensor) -> list[str]:
+    """A sentence about each clip that `prepare` made: (B, 3, T, size, size). Raises UsageError if it has no decoder."""
+    card = card_of(model)
+    if not isinstance(model, ViCLIP | InternVideoMM) or model.captioner is None:
+        raise UsageError(f"`{card.name}` writes no captions", "--model viclip-tiny does, of moving shapes")
+    words = vocabulary(card.family.vocabulary)
+    clips = clips.to(device_of(model))
+    ids = greedy_ids(model, clips, start=words.start, end=words.end, longest=card.family.context)
+    return [words.decode(number for number in row if number not in (0, words.start, words.end)) for row in ids.tolist()]
+
+
+def run_own_captions(videos: Sequence[str], model: str, weights: str | None, *, as_json: bool = False) -> int:
+    """`internvideo caption --model`: one sentence about each whole video. Returns the exit code."""
+    places = find_videos(videos)
+    network = choose_model(model, weights)
+    say_model(network)
+    failed = 0
+    for place in places:
+        path = os.fsdecode(place.path)
+        try:
+            if place.problem is not None:
+                raise place.problem
+            text = describe(network, prepare(network, path))[0]
+        except VideoError as error:
+            failed += 1
+            note(f"{display_name(path)}: {error.kind}: {error.problem}")
+            continue
+        row = {"scale": "clip", "text": text}
+        told = json.dumps({"video": display_name(path), "captions": [row]}, ensure_ascii=False)
+        print(told if as_json else f"{display_name(path)}\n  {text}", flush=True)
+    return 0 if not failed else 1 if failed < len(places) else 3
