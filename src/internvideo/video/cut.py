@@ -30,6 +30,7 @@ from internvideo.video.limits import DEFAULT_LIMITS, Limits
 from internvideo.video.opening import Failure, PathLike, display_name
 from internvideo.video.reader import Video, open_video
 from internvideo.video.soundtrack import SoundTrack
+from internvideo.video.x264 import steady
 
 Mode = Literal["exact", "keyframes"]
 Seconds = Fraction | float
@@ -103,6 +104,8 @@ def cut(
     if not 0 <= quality <= 51:
         raise UsageError(f"quality {quality} is not a constant rate factor", "0 (lossless) to 51; 18 to 28 are usual")
     options = {**pick(ENCODERS, codec, "encoder"), "crf": str(quality)}
+    if codec == "libx264" and steady():
+        options["x264-params"] += f":{steady()}"
     target = Path(os.fsdecode(out))
     with _opened(source, stream, limits) as video, _complete_or_absent(target) as partial:
         stretch = _Stretch.of(video, start, end)

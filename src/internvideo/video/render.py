@@ -24,6 +24,7 @@ from av.codec.context import Flags
 from av.video.reformatter import ColorPrimaries, Colorspace, ColorTrc, VideoReformatter
 
 from internvideo.errors import UsageError, nearest, pick
+from internvideo.video.x264 import steady
 
 CONTAINERS: Mapping[str, str] = {
     ".mp4": "mp4",
@@ -101,7 +102,8 @@ def write_video(
     _check_encoder(codec)
     _check_frame(first, first.shape, pixel_format)
     with _complete_or_absent(path) as partial, av.open(str(partial), "w", container, container_options=flags) as file:
-        video = _add_video(file, codec, fps, {**OPTIONS.get(codec, {}), **(options or {})})
+        usual = {"x264-params": steady()} if codec == "libx264" and steady() else OPTIONS.get(codec, {})
+        video = _add_video(file, codec, fps, {**usual, **(options or {})})
         video.height, video.width = first.shape[:2]
         video.pix_fmt = pixel_format
         context = video.codec_context
