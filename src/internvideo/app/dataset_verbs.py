@@ -120,6 +120,44 @@ def _merge(given: argparse.Namespace) -> int:
     return summary.exit_code
 
 
+def _forget_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", metavar="DATASET", help="dataset folder")
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="a hash (or its start), a path, or source:NAME")
+    parser.add_argument("--reason", default="", metavar="WORDS", help="why, for those who look at the list later")
+    parser.add_argument("--date", metavar="DAY", help="of the request, like 2026-11-27 (default: today)")
+    json_option(parser)
+
+
+def _forget(given: argparse.Namespace) -> int:
+    from internvideo.jobs.upkeep import forget, say_forget
+
+    found = forget(given.dataset, given.videos, reason=given.reason, date=given.date, quiet=given.as_json)
+    show(found, given.as_json, lambda: say_forget(found))
+    return 0
+
+
+def _diff_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("dataset", metavar="DATASET", help="dataset folder")
+    parser.add_argument("other", metavar="OTHER", help="another one")
+    json_option(parser)
+
+
+def _diff(given: argparse.Namespace) -> int:
+    from internvideo.jobs.upkeep import diff, say_diff
+
+    found = diff(given.dataset, given.other)
+    show(found, given.as_json, lambda: say_diff(found))
+    return 0 if found["same"] else 1
+
+
+def _alive(given: argparse.Namespace) -> int:
+    from internvideo.jobs.upkeep import alive, say_alive
+
+    found = alive(given.dataset)
+    show(found, given.as_json, lambda: say_alive(found))
+    return 1 if found["gone"] or found["changed"] else 0
+
+
 DATASET_VERBS = (
     Verb("status", "What is due, done, failed and kept.",
          "internvideo dataset status my-dataset", _dataset_option, _status),
@@ -137,4 +175,10 @@ DATASET_VERBS = (
          "internvideo dataset gc my-dataset --delete", _gc_options, _gc),
     Verb("merge", "Join the parts that `curate --shard` made, then group and choose over all of it.",
          "internvideo dataset merge my-dataset", _dataset_option, _merge),
+    Verb("forget", "Take videos out for ever: rows, vectors, pictures, exports; a list of removals stays.",
+         "internvideo dataset forget my-dataset films/holiday.mp4 --reason 'asked for'", _forget_options, _forget),
+    Verb("diff", "What differs between two datasets: videos, values, views.",
+         "internvideo dataset diff my-dataset other-dataset", _diff_options, _diff),
+    Verb("alive", "Look whether all files are still there; mark those that are gone.",
+         "internvideo dataset alive my-dataset", _dataset_option, _alive),
 )  # fmt: skip

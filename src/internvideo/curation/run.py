@@ -174,6 +174,8 @@ class Run:
 
     def _task_for(self, video: str) -> Task | None:
         """What has to be done for a video, or None. Each video is done once, whatever the number of its copies."""
+        if video in self._writer.withheld:
+            return None
         place = self._places[video]
         side = self._side.of(self._paths.get(video, [place.path]))
         due = self._due(video, side)
@@ -229,7 +231,8 @@ class Run:
         task: Identify = event.task
         place = self._unread.pop(task.path)
         if event.what == "done":
-            self._writer.remember(_record(place), event.value)
+            if event.value not in self._writer.withheld:  # nothing but the hash is kept of those
+                self._writer.remember(_record(place), event.value)
             self._places.setdefault(event.value, place)
             self._say(identified=self.progress.identified + 1, done=self.progress.done + (not self._computing))
             if self._computing and (follow := self._task_for(event.value)) is not None:  # it changed during the run

@@ -9,6 +9,7 @@ from typing import Any
 
 from internvideo.errors import UsageError, nearest, pick
 from internvideo.jobs.talk import CountTalk, columns, size
+from internvideo.store import journal_lines
 from internvideo.store.dataset import Dataset
 
 Folder = str | os.PathLike[str]
@@ -141,6 +142,7 @@ def export(folder: Folder, form: str, out: Folder, *, view: str | None = None) -
     }
     dataset = Dataset(Path(folder))
     name = view or main_view(dataset)
+    _note_export(dataset, form, Path(out), view)
     clip_set = str(dataset.view_description(name)["clip_set"]) if name is not None else "shots"
     with CountTalk(f"{form} export", "clips") as talk:
         if form == "frames":
@@ -150,6 +152,15 @@ def export(folder: Folder, form: str, out: Folder, *, view: str | None = None) -
             chosen = pick(exporters, form, "export format")
             summary = chosen(from_dataset(dataset, name, clip_set), Path(out), progress=talk)
     return {"format": form, "view": name, "out": str(out), **asdict(summary)}
+
+
+EXPORTS = "exports.jsonl"  # where exports went: `forget` looks there
+
+
+def _note_export(dataset: Dataset, form: str, out: Path, view: str | None) -> None:
+    known, line = dataset.path / EXPORTS, {"format": form, "out": str(out.resolve()), "view": view}
+    if line not in journal_lines.read(known)[0]:
+        journal_lines.append(known, line)
 
 
 def say_export(found: dict[str, Any]) -> str:

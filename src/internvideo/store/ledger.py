@@ -203,6 +203,12 @@ class Ledger:
         with told("write", self.path):
             self._connection.execute("PRAGMA incremental_vacuum").fetchall()
 
+    def rebuild(self) -> None:
+        """Write the file anew, so that nothing of deleted rows is left in it."""
+        with told("write", self.path):
+            self._connection.execute("VACUUM")
+            self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+
     def close(self) -> None:
         """Release the file. Twice is once.
 

@@ -40,7 +40,12 @@ QUALITY = 20  # constant rate factor: visually close to the source at a fraction
 # One thread each: how an encoder splits a frame among threads changes its output. No B-frames: frames are then decoded
 # in the order and at the time they are shown, so that times are right also for readers that know no edit lists.
 ENCODERS: Mapping[str, Mapping[str, str]] = {
-    "libx264": {"preset": "veryfast", "x264-params": "threads=1:lookahead-threads=1:sliced-threads=0:bframes=0"},
+    "libx264": {
+        "preset": "veryfast",
+        "x264-params": ":".join(
+            ["threads=1:lookahead-threads=1:sliced-threads=0:bframes=0", *filter(None, [steady()])]
+        ),
+    },
     "libx265": {
         "preset": "veryfast",
         "x265-params": "log-level=none:pools=none:frame-threads=1:wpp=0:info=0:bframes=0",
@@ -104,8 +109,6 @@ def cut(
     if not 0 <= quality <= 51:
         raise UsageError(f"quality {quality} is not a constant rate factor", "0 (lossless) to 51; 18 to 28 are usual")
     options = {**pick(ENCODERS, codec, "encoder"), "crf": str(quality)}
-    if codec == "libx264" and steady():
-        options["x264-params"] += f":{steady()}"
     target = Path(os.fsdecode(out))
     with _opened(source, stream, limits) as video, _complete_or_absent(target) as partial:
         stretch = _Stretch.of(video, start, end)

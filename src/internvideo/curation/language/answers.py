@@ -2,7 +2,7 @@
 
 import asyncio
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,7 +22,8 @@ class AnswerStore:
         self._db.execute("PRAGMA synchronous = FULL")
         self._db.execute(
             "CREATE TABLE IF NOT EXISTS answers (key TEXT PRIMARY KEY, model TEXT NOT NULL, text TEXT,"
-            " finish TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, answer_tokens INTEGER NOT NULL, told TEXT NOT NULL)"
+            " finish TEXT NOT NULL, prompt_tokens INTEGER NOT NULL, answer_tokens INTEGER NOT NULL, told TEXT NOT NULL,"
+            " about TEXT NOT NULL)"
         )
 
     def __enter__(self) -> "AnswerStore":
@@ -35,10 +36,15 @@ class AnswerStore:
         row = self._db.execute(f"SELECT {_COLUMNS} FROM answers WHERE key = ?", (key,)).fetchone()
         return Answer(*row) if row else None
 
-    def keep(self, key: str, model: str, answer: Answer) -> None:
-        """On disk when this returns."""
-        row = (answer.text, answer.finish, answer.prompt_tokens, answer.answer_tokens, answer.model)
-        self._db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?)", (key, model, *row))
+    def keep(self, key: str, model: str, answer: Answer, about: str = "") -> None:
+        """On disk when this returns. about: the video that was asked about, if it was one."""
+        row = (answer.text, answer.finish, answer.prompt_tokens, answer.answer_tokens, answer.model, about)
+        self._db.execute("INSERT OR REPLACE INTO answers VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (key, model, *row))
+
+    def forget(self, videos: Sequence[str]) -> None:
+        """Take out all that was said about these videos."""
+        self._db.executemany("DELETE FROM answers WHERE about = ?", [(video,) for video in videos])
+        self._db.execute("VACUUM")
 
     def of_model(self, model: str) -> Iterator[Answer]:
         """All answers of one model: what has been spent on it."""
@@ -74,7 +80,7 @@ class Remembering:
             return known
         with self._only(key):
             answer = await self._model.ask(request)
-            self._store.keep(key, self.identity, answer)
+            self._store.keep(key, self.identity, answer, request.about)
         self.asked += 1
         return answer
 

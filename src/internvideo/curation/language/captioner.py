@@ -129,6 +129,7 @@ class Frames:
     middle_second: float
     pictures: tuple[np.ndarray, ...]
     seconds: tuple[float, ...]
+    video: str = ""  # its id
 
 
 async def describe(model: LanguageModel, recipe: CaptionRecipe, frames: Frames) -> list[dict[str, Any]]:
@@ -136,9 +137,11 @@ async def describe(model: LanguageModel, recipe: CaptionRecipe, frames: Frames) 
     rows: list[dict[str, Any]] = []
     for scale in recipe.scales:
         if scale == "coarse":
-            rows.append(await _look(model, recipe.prompts.frame, "coarse", (frames.middle,), (frames.middle_second,)))
+            rows.append(
+                await _look(model, recipe.prompts.frame, "coarse", frames, (frames.middle,), (frames.middle_second,))
+            )
         elif scale == "clip":
-            rows.append(await _look(model, recipe.prompts.clip, "clip", frames.pictures, frames.seconds))
+            rows.append(await _look(model, recipe.prompts.clip, "clip", frames, frames.pictures, frames.seconds))
         elif scale == "fine":
             rows += await _fine(model, recipe, frames)
     return rows
@@ -149,17 +152,22 @@ async def _fine(model: LanguageModel, recipe: CaptionRecipe, frames: Frames) -> 
 
     each = await asyncio.gather(
         *(
-            _look(model, recipe.prompts.frame, "frame", (picture,), (second,))
+            _look(model, recipe.prompts.frame, "frame", frames, (picture,), (second,))
             for picture, second in zip(frames.pictures, frames.seconds, strict=True)
         )
     )
     said = [(row["seconds"][0], row["text"]) for row in each if row["text"]]
-    merged = await merge(model, recipe, recipe.prompts.merge, "fine", said)
+    merged = await merge(model, recipe, recipe.prompts.merge, "fine", said, frames.video)
     return [merged, *each] if merged else list(each)
 
 
 async def merge(
-    model: LanguageModel, recipe: CaptionRecipe, prompt: str, scale: str, said: Sequence[tuple[float, str]]
+    model: LanguageModel,
+    recipe: CaptionRecipe,
+    prompt: str,
+    scale: str,
+    said: Sequence[tuple[float, str]],
+    video: str = "",
 ) -> dict[str, Any] | None:
     """One text out of several (seconds, text); None if there are none. One alone is taken as it is."""
     if not said:
@@ -169,7 +177,7 @@ async def merge(
         return _row(Answer(merged_by_rules([text for _, text in said])), scale, "rules", "", seconds)
     listed = "\n".join(f"- {text}" for _, text in said)
     asked = f"{prompt}\n\n{listed}"
-    return _row(await model.ask(Request(asked, (), SCHEMA)), scale, model.identity, prompt, seconds)
+    return _row(await model.ask(Request(asked, (), SCHEMA, about=video)), scale, model.identity, prompt, seconds)
 
 
 def merged_by_rules(texts: Sequence[str]) -> str:
@@ -191,9 +199,14 @@ def merged_by_rules(texts: Sequence[str]) -> str:
 
 
 async def _look(
-    model: LanguageModel, prompt: str, scale: str, pictures: Sequence[np.ndarray], seconds: Sequence[float]
+    model: LanguageModel,
+    prompt: str,
+    scale: str,
+    frames: Frames,
+    pictures: Sequence[np.ndarray],
+    seconds: Sequence[float],
 ) -> dict[str, Any]:
-    answer = await model.ask(Request(prompt, tuple(pictures), SCHEMA))
+    answer = await model.ask(Request(prompt, tuple(pictures), SCHEMA, about=frames.video))
     return _row(answer, scale, model.identity, prompt, seconds)
 
 

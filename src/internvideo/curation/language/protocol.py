@@ -55,6 +55,7 @@ class Request:
     images: tuple[np.ndarray, ...] = ()
     schema: Mapping[str, Any] | None = None
     tokens: int = 200
+    about: str = ""  # the video that it is about: no part of the key
 
     def key(self, model: str) -> str:
         """SHA-256 in hex of everything that the answer depends on. model: its name and revision."""

@@ -197,21 +197,23 @@ class _Stage:
 
     async def _rows(self, one: Work, reader: "_Reader", found: Sequence[list[dict[str, Any]]]) -> pa.Table:
         rows: list[dict[str, Any]] = []
-        whole = await self._whole(reader, found) if "video" in self._recipe.scales else None
+        whole = await self._whole(one, reader, found) if "video" in self._recipe.scales else None
         for (start, end), texts in zip(one.clips.tolist(), found, strict=True):
             for item, text in enumerate([*texts, *([whole] if whole else [])]):
                 key = {"video": one.video, "stream": one.stream, "start": start, "end": end, "item": item}
                 rows.append({**key, **text})
         return pa.Table.from_pylist(rows, schema=self._spec.schema)
 
-    async def _whole(self, reader: "_Reader", found: Sequence[list[dict[str, Any]]]) -> dict[str, Any] | None:
+    async def _whole(
+        self, one: Work, reader: "_Reader", found: Sequence[list[dict[str, Any]]]
+    ) -> dict[str, Any] | None:
         """The caption of the whole video, from the first text of every clip; the tokens are counted once."""
         said = []
         for (start, _), texts in zip(reader.seconds, found, strict=True):
             text = next((row["text"] for row in texts if row["text"]), None)
             if text:
                 said.append((start, text))
-        return await merge(self._model, self._recipe, self._recipe.prompts.video, "video", said)
+        return await merge(self._model, self._recipe, self._recipe.prompts.video, "video", said, one.video)
 
 
 class _Reader:
@@ -237,7 +239,7 @@ class _Reader:
         shape = short_side(video.facts.height, video.facts.width, self._recipe.size)
         pictures = video.frames(wanted, size=shape)
         seconds = [float(video.ticks[number]) * tick for number in wanted]
-        return Frames(pictures[-1], seconds[-1], tuple(pictures[:-1]), tuple(seconds[:-1]))
+        return Frames(pictures[-1], seconds[-1], tuple(pictures[:-1]), tuple(seconds[:-1]), self._work.video)
 
     def close(self) -> None:
         if self._video is not None:
