@@ -12,16 +12,14 @@ from hypothesis import strategies as st
 from internvideo.metrics.detection import (
     ACTIVITYNET_THRESHOLDS,
     Regions,
-    anticipation_map,
     average_precision,
     detection_ap,
     frame_map,
     fuse_class_scores,
-    moment_recall,
-    moments_retrieved,
     overlaps,
     temporal_map,
     unique_truths,
+    video_map,
 )
 
 
@@ -175,53 +173,6 @@ def test_segments_take_the_classes_of_their_video():
     assert fused.scores == pytest.approx([0.9, 0.54])
 
 
-ALWAYS = lambda rows, truths: np.ones(len(rows), bool)  # noqa: E731
-
-
-def test_the_first_wrong_boxes_of_a_frame_are_not_counted():
-    truths = regions([("f", 3, (0, 0, 10, 10))])
-    rows = [("f", 3, (100 + 20 * i, 0, 110 + 20 * i, 10)) for i in range(5)] + [("f", 3, (0, 0, 10, 10))]
-    found = regions(rows, [0.9, 0.8, 0.7, 0.6, 0.5, 0.4])
-    assert anticipation_map(found, truths, ALWAYS, top=1) == pytest.approx(1 / 6)
-    assert anticipation_map(found, truths, ALWAYS, top=5) == pytest.approx(0.5)
-
-
-def test_attributes_that_do_not_agree_make_a_box_wrong():
-    truths = regions([("f", 3, (0, 0, 10, 10))])
-    found = regions([("f", 3, (0, 0, 10, 10))], [0.9])
-    late, seconds = np.array([1.3]), np.array([1.0])
-
-    def in_time(rows, owners):
-        return np.abs(late[rows] - seconds[owners]) <= 0.25
-
-    assert anticipation_map(found, truths, ALWAYS) == 1.0
-    assert anticipation_map(found, truths, in_time) == 0.0
-
-
-def test_frames_without_predictions_are_missed_unless_they_are_skipped():
-    truths = regions([("f", 3, (0, 0, 10, 10)), ("g", 3, (0, 0, 10, 10))])
-    found = regions([("f", 3, (0, 0, 10, 10))], [0.9])
-    assert anticipation_map(found, truths, ALWAYS) == 0.5
-    assert anticipation_map(found, truths, ALWAYS, empty_frames="skip") == 1.0
-
-
-def test_recall_of_windows_counts_queries():
-    truths = {"q1": np.array([0, 10]), "q2": np.array([5, 15]), "q3": np.array([0, 1])}
-    windows = {"q1": np.array([[0, 10.0]]), "q2": np.array([[100, 110.0], [5, 15]])}
-    found = moment_recall(windows, truths)
-    assert found["R@1,IoU=0.5"] == pytest.approx(1 / 3)
-    assert found["R@5,IoU=0.3"] == pytest.approx(2 / 3)
-    assert found["mean R@1"] == pytest.approx(1 / 3)
-
-
-def test_moments_are_retrieved_with_as_many_guesses_as_there_are_truths():
-    truths = regions([("c", 0, (0, 10)), ("c", 0, (20, 30)), ("c", 1, (0, 10))])
-    rows = [("c", 0, (50, 60)), ("c", 0, (0, 10)), ("c", 0, (20, 30)), ("c", 1, (0, 10))]
-    found = regions(rows, [0.9, 0.8, 0.7, 0.6])
-    assert moments_retrieved(found, truths) == pytest.approx(2 / 3)
-    assert moments_retrieved(found, truths, k=2) == 1.0
-
-
 def segments_of(database, numbers, prefix=""):
     return regions(
         [
@@ -283,3 +234,22 @@ def test_boxes_are_marked_as_by_the_public_evaluator(shared, name, labels):
     for key, want in expected.items():
         got = by_name[key.partition("IOU/")[2]]
         assert np.isnan(got) if want is None else got == pytest.approx(want, abs=1e-9)
+
+
+def test_untrimmed_videos_are_classified_as_by_the_public_evaluator(shared):
+    here = shared / "data" / "evaluators"
+    truth = here / "temporal_localization_activitynet" / "groundtruth" / "activitynet_v1-3_validation_part.json"
+    database = json.loads(truth.read_text())["database"]
+    names = sorted({a["label"] for e in database.values() for a in e["annotations"]})
+    numbers = {name: i for i, name in enumerate(names)}
+    folder = here / "untrimmed_classification_activitynet"
+    expected = json.loads((folder / "expected" / "expected.json").read_text())
+    for file, by_top in expected.items():
+        results = json.loads((folder / "predictions" / file).read_text())["results"]
+        rows = [(v, numbers.get(a["label"], -1), (0, 1), a["score"]) for v, e in results.items() for a in e]
+        found = regions([row[:3] for row in rows], [row[3] for row in rows])
+        for top, want in by_top.items():
+            got = video_map(found, segments_of(database, numbers), int(top[4:]))
+            assert got["mAP"] == pytest.approx(want["mAP"], abs=0.002)
+            assert got["hit"] == pytest.approx(want["hit_at_k"], abs=1e-4)
+            assert got["average hit"] == pytest.approx(want["avg_hit_at_k"], abs=1e-4)

@@ -17,8 +17,11 @@ def head_network(recipe: HeadRecipe, **fitted: Any) -> nn.Module:
     are of another form."""
     line = pick(MODELS, recipe.model, "model")
     network = load_model(recipe.model, recipe.weights)
-    known = {name: value for name, value in fitted.items() if hasattr(cast(Any, network).config, name)}
-    config = override(replace(cast(Any, network).config, **known), recipe.network)
+    own = cast(Any, network).config
+    known = {name: value for name, value in fitted.items() if hasattr(own, name)}
+    if "classes_of_base" in fitted:
+        known["base"] = replace(own.base, classes=fitted["classes_of_base"])
+    config = override(replace(own, **known), recipe.network)
     if recipe.weights is not None and config != cast(Any, network).config:
         told = {name: (getattr(cast(Any, network).config, name), getattr(config, name)) for name in known}
         differing = ", ".join(f"{name} {one}, not {other}" for name, (one, other) in told.items() if one != other)

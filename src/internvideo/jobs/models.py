@@ -27,8 +27,12 @@ from internvideo.models.weights import Weights, read_weights, shown, write_weigh
 from internvideo.models.zoo import ZOO, Checkpoint, checkpoints_of, find_checkpoint
 
 PICKLES = (".pth", ".pt", ".bin", ".ckpt", ".pyth")
-USES = {"internvideo-cma": "two class heads together", "actionformer": "segments of actions, in features"}
-READS_FEATURES = ("actionformer",)
+USES = {
+    "internvideo-cma": "two class heads together",
+    "actionformer": "segments of actions, in features",
+    "navigator": "walks by instructions, on features",
+}
+READS_FEATURES = ("actionformer", "navigator")
 CONTAINERS = {"viclip": "model", "videomae": "module", "internvideo-mm": "state_dict"}  # of the published files
 
 

@@ -25,6 +25,7 @@ class TemporalLesson:
     """Reads all features once, refuses those whose grid does not fit, and says which videos are missing."""
 
     def __init__(self, recipe: HeadRecipe) -> None:
+        assert isinstance(recipe.data, TemporalData)
         self.recipe, self.data = recipe, recipe.data
         self.folder = _folder(self.data)
         self.timelines = _present(_timelines(self.data), self.folder, "learn from")
@@ -33,7 +34,8 @@ class TemporalLesson:
         self.listed = hashlib.sha256(repr((facts, self.folder.made_by)).encode()).hexdigest()
         self._read: dict[str, Features] = {}
         held = recipe.held_out
-        self.held = _present(_timelines(held), _folder(held), "evaluate") if held is not None else None
+        self.held_data = held if isinstance(held, TemporalData) else None
+        self.held = _present(_timelines(held), _folder(held), "evaluate") if isinstance(held, TemporalData) else None
 
     def network(self) -> nn.Module:
         """Reads as many channels as the features have, and names the classes of the list."""
@@ -49,9 +51,9 @@ class TemporalLesson:
 
     def evaluate(self, network: nn.Module) -> Mapping[str, float]:
         """`score`: mean average precision in percent, by the overlaps of the benchmark that names the model."""
-        if self.held is None or self.recipe.held_out is None:
+        if self.held is None or self.held_data is None:
             return {}
-        head, data, folder = cast(TemporalHead, network), self.recipe.held_out, _folder(self.recipe.held_out)
+        head, data, folder = cast(TemporalHead, network), self.held_data, _folder(self.held_data)
         benchmark = benchmark_of(self.recipe.model)
         decoding, suppression = USUAL[benchmark]
         found: dict[str, Record] = {}

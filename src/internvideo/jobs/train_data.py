@@ -28,7 +28,7 @@ from internvideo.training.recipe import CorpusRecipe, TrainRecipe
 # Nothing of the result depends on these (lists are compared by what is in them).
 FREE = (
     *("workers", "log_every", "logs", "save_every", "processes", "parallel", "compile", "recompute"),
-    *("kept_gigabytes", "list", "root", "published", "annotations", "features"),
+    *("kept_gigabytes", "list", "root", "published", "annotations", "features", "videos", "keep"),
 )
 
 CLASSES_SHOWN = 20

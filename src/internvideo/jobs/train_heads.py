@@ -18,7 +18,9 @@ from internvideo import distributed
 from internvideo.config import dump, load_recipe, override
 from internvideo.errors import UsageError
 from internvideo.jobs.curves import draw_curves
+from internvideo.jobs.navigation_lesson import NavigationLesson
 from internvideo.jobs.prepare import card_of
+from internvideo.jobs.spatial_lesson import SpatialLesson
 from internvideo.jobs.talk import CountTalk, note
 from internvideo.jobs.temporal_lesson import TemporalLesson
 from internvideo.jobs.train import CHECKPOINTS, CURVES, LOG, MODEL, RECIPE, Trained, read_log
@@ -28,7 +30,7 @@ from internvideo.models import with_card
 from internvideo.models.hub import save_pretrained
 from internvideo.store import durable
 from internvideo.training.checkpoint import LATEST, Checkpoints, State, weights_of
-from internvideo.training.head_recipe import HeadRecipe, TemporalData
+from internvideo.training.head_recipe import BoxData, HeadRecipe, TemporalData, WalkData
 from internvideo.training.hooks import Average, Evaluate, Log, Meter, NaNGuard, Progress, Save
 from internvideo.training.learner import Learner, learn_from
 from internvideo.training.loop import Hook, train
@@ -54,7 +56,11 @@ class Lesson(Protocol):
         ...
 
 
-LESSONS: Mapping[type, Callable[[HeadRecipe], Lesson]] = {TemporalData: TemporalLesson}
+LESSONS: Mapping[type, Callable[[HeadRecipe], Lesson]] = {
+    TemporalData: TemporalLesson,
+    WalkData: NavigationLesson,
+    BoxData: SpatialLesson,
+}
 
 
 def head_recipe_of(name: str, overrides: list[str]) -> HeadRecipe | None:
@@ -161,7 +167,7 @@ class _HeadRun:
             numbers = [int(order[place % samples]) for place in places]
             rngs = [np.random.default_rng((self.state.seed, epoch, place)) for place in places]
             batch = self.lesson.batch(self.model, numbers, rngs)
-            yield {"uid": torch.tensor(numbers), **batch}
+            yield {"uid": torch.tensor(numbers), "step": epoch * _epoch(recipe, self.lesson) + step, **batch}
 
     def _hooks(self, start: int, factor: Callable[[int], float], talk: CountTalk) -> list[Hook]:
         recipe = self.recipe

@@ -4,8 +4,8 @@ numpy only. A region is a row of lows and highs: (start, end) of a segment, (x1,
 belongs to a group (a video, a frame) and has a class; only regions of one group and class meet.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
@@ -67,7 +67,7 @@ def overlaps(ours: np.ndarray, theirs: np.ndarray, unit: float = 0.0) -> np.ndar
 
 def candidate_pairs(predictions: Regions, truths: Regions) -> tuple[np.ndarray, np.ndarray]:
     """All (prediction, truth) of the same group and class: two (M,) arrays of row numbers, ascending predictions."""
-    keys = np.concatenate([_keys(predictions, truths), _keys(truths, predictions)])
+    keys = np.concatenate([keys_of(predictions, truths), keys_of(truths, predictions)])
     _, numbers = np.unique(keys, return_inverse=True)
     mine, other = np.split(numbers.reshape(-1), [len(predictions)])
     order = np.argsort(other, kind="stable")
@@ -78,7 +78,7 @@ def candidate_pairs(predictions: Regions, truths: Regions) -> tuple[np.ndarray, 
     return rows, order[np.repeat(first, counts) + within]
 
 
-def _keys(regions: Regions, others: Regions) -> np.ndarray:
+def keys_of(regions: Regions, others: Regions) -> np.ndarray:
     """One number per (group, class), the same for both tables."""
     _, groups = np.unique(np.concatenate([regions.groups, others.groups]), return_inverse=True)
     names, _ = np.unique(np.concatenate([regions.labels, others.labels]), return_inverse=True)
@@ -208,7 +208,7 @@ def frame_map(
     )
     order = np.argsort(-counted.scores, kind="stable")
     if most:
-        order = order[_place_in_group(counted.groups[order]) < most]
+        order = order[place_in_group(counted.groups[order]) < most]
     counted = counted[order]
     counted = counted[np.flatnonzero((counted.bounds[:, 2:] > counted.bounds[:, :2]).all(-1))]
     labels, table = detection_ap(counted, expected, (threshold,), second="wrong", classes=classes)
@@ -217,7 +217,7 @@ def frame_map(
     return (float(np.mean(known)) if known else float("nan")), by_name
 
 
-def _place_in_group(groups: np.ndarray) -> np.ndarray:
+def place_in_group(groups: np.ndarray) -> np.ndarray:
     """How many rows of the same group come before each: (N,) -> (N,)."""
     order = np.argsort(groups, kind="stable")
     first = _first_of_each(groups[order])
@@ -258,85 +258,23 @@ def fuse_class_scores(
     return Regions(*(np.concatenate(column) for column in columns))
 
 
-def anticipation_map(
-    predictions: Regions,
-    truths: Regions,
-    agrees: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    *,
-    top: int = 5,
-    by_class: bool = True,
-    empty_frames: Literal["count", "skip"] = "count",
-) -> float:
-    """Ego4D's top-k mean average precision of boxes that also have to agree otherwise, in [0, 1].
+def video_map(predictions: Regions, truths: Regions, top: int = 3) -> Mapping[str, float]:
+    """ActivityNet's classification of untrimmed videos, in [0, 1]: `mAP`, and of the best `top` classes of a video
+    `hit` (one of them is right) and `average hit` (share of the right ones among them). Bounds play no part.
 
-    agrees(rows, truths) -> (M,) bool: whether verb or time to contact fit. Nouns are the classes; by_class=False
-    matches boxes of any noun, as one class. Boxes are pixels, both ends inside; overlap must be above 0.5. Of each
-    frame the first (top - 1) times its truths wrong predictions do not count at all. empty_frames: truths of a frame
-    without predictions are missed ("count"), or not looked at ("skip": what the published evaluator does).
+    A class of a video counts once. Videos without predictions are not hit.
     """
-    if empty_frames == "skip":
-        truths = truths[np.isin(truths.groups, predictions.groups)]
-    order = np.argsort(-predictions.scores, kind="stable")
-    ranked = predictions[order]
-    mine, theirs = (
-        each if by_class else Regions(each.groups, np.zeros(len(each), np.int64), each.bounds, each.scores)
-        for each in (ranked, truths)
-    )
-    rows, owners = candidate_pairs(mine, theirs)
-    likeness = overlaps(mine.bounds[rows], theirs.bounds[owners], unit=1.0)
-    fits = (likeness > 0.5) & agrees(order[rows], owners)
-    rows, owners, likeness = rows[fits], owners[fits], likeness[fits]
-    right = np.zeros(len(ranked), bool)
-    right[rows[assign(rows, owners, likeness)]] = True
-    counts = dict(zip(*(column.tolist() for column in np.unique(truths.groups, return_counts=True)), strict=True))
-    allowed = np.array([(top - 1) * counts.get(group, 0) for group in ranked.groups.tolist()], np.int64)
-    wrong = np.flatnonzero(~right)
-    counted = right.copy()
-    counted[wrong] = _place_in_group(ranked.groups[wrong]) >= allowed[wrong]
-    values = [
-        average_precision(right[counted & (mine.labels == label)], int((theirs.labels == label).sum()))
-        for label in np.unique(theirs.labels).tolist()
-    ]
-    return float(np.mean(values)) if values else float("nan")
-
-
-def moment_recall(
-    predictions: Mapping[object, np.ndarray],
-    truths: Mapping[object, np.ndarray],
-    ks: Sequence[int] = (1, 5),
-    thresholds: Sequence[float] = (0.3, 0.5),
-) -> Mapping[str, float]:
-    """`R@k,IoU=t`: share of queries with a window among their first k that overlaps the right one by at least t.
-
-    predictions: query -> (N, 2), best first; truths: query -> (2,). A query without windows is not found. Source:
-    Ego4D's natural-language queries. `mean R@1` is over the thresholds.
-    """
-    if not truths:
-        raise ValueError("there are no queries to mark")
-    empty = np.zeros((0, 2))
-    found: dict[str, float] = {}
-    for k in ks:
-        best = np.array(
-            [
-                overlaps(np.asarray(predictions.get(query, empty), np.float64)[:k], np.asarray(truth)).max(initial=0)
-                for query, truth in truths.items()
-            ]
-        )
-        found |= {f"R@{k},IoU={threshold:g}": float((best >= threshold).mean()) for threshold in thresholds}
-    return {**found, "mean R@1": float(np.mean([found[f"R@1,IoU={threshold:g}"] for threshold in thresholds]))}
-
-
-def moments_retrieved(predictions: Regions, truths: Regions, *, k: int = 1, threshold: float = 0.5) -> float:
-    """Ego4D's `R@kx`: share of truths found by the best k times n predictions of their class, n: truths of the class.
-
-    Counts per group and class; predictions and truths match one to one.
-    """
-    truths = truths[unique_truths(truths)]
-    ranked = predictions[np.argsort(-predictions.scores, kind="stable")]
-    rows, owners = candidate_pairs(ranked, truths)
-    keys = _keys(ranked, truths)
-    counts = np.bincount(_keys(truths, ranked), minlength=int(keys.max(initial=-1)) + 1)
-    kept = _place_in_group(keys) < k * counts[keys]
-    likeness = overlaps(ranked.bounds[rows], truths.bounds[owners])
-    near = kept[rows] & (likeness >= threshold)
-    return float(assign(rows[near], owners[near], likeness[near]).sum() / max(len(truths), 1))
+    known, said = (replace(each, bounds=np.tile([0.0, 1.0], (len(each), 1))) for each in (truths, predictions))
+    known = known[unique_truths(known)]
+    labels, table = detection_ap(said, known, (0.5,))
+    ranked = said[np.argsort(-said.scores, kind="stable")]
+    ranked = ranked[np.flatnonzero(place_in_group(ranked.groups) < top)]
+    best = set(zip(ranked.groups.tolist(), ranked.labels.tolist(), strict=True))
+    hits: dict[object, list[bool]] = {}
+    for group, label in zip(known.groups.tolist(), known.labels.tolist(), strict=True):
+        hits.setdefault(group, []).append((group, label) in best)
+    return {
+        "mAP": float(table.mean()) if len(labels) else float("nan"),
+        "hit": float(np.mean([any(each) for each in hits.values()])),
+        "average hit": float(np.mean([np.mean(each) for each in hits.values()])),
+    }

@@ -12,7 +12,17 @@ from typing import Any, NamedTuple, Protocol, TypeVar
 from torch import nn
 
 from internvideo.errors import pick
-from internvideo.models import cross_model, internvideo_mm, temporal_head, uniformerv2, viclip, video_answer, videomae
+from internvideo.models import (
+    cross_model,
+    internvideo_mm,
+    navigator,
+    spatial_head,
+    temporal_head,
+    uniformerv2,
+    viclip,
+    video_answer,
+    videomae,
+)
 from internvideo.models.bundled import bundled
 from internvideo.models.families import (
     FAMILIES,
@@ -368,6 +378,20 @@ def _temporal(config: temporal_head.TemporalHeadConfig) -> Model:
     return _model("actionformer", kind, kind, config, lambda config: (1, 1), infer, temporal_head.LAYOUTS)
 
 
+def _navigator(config: navigator.NavigatorConfig) -> Model:
+    return _model("navigator", navigator.Navigator, navigator.Navigator, config, lambda config: (1, 1))
+
+
+def _spatial(config: spatial_head.SpatialConfig) -> Model:
+    kind, infer = spatial_head.SpatialClassifier, spatial_head.infer_config
+    return _model("videomae-ava", kind, kind, config, _of_ava, infer, spatial_head.LAYOUTS)
+
+
+def _of_ava(config: spatial_head.SpatialConfig) -> ClipShape:
+    """Whole pictures, an eighth larger than the squares of pre-training (published: 256 for 224)."""
+    return round(config.base.clip.size * 8 / 7), config.base.clip.frames
+
+
 def _patch14(config: viclip.ViCLIPConfig) -> viclip.ViCLIPConfig:
     return replace(config, video=replace(config.video, patch=14, size=56))
 
@@ -414,6 +438,11 @@ MODELS: Mapping[str, Model] = {
     "actionformer-activitynet": _temporal(temporal_head.TEMPORAL_ACTIVITYNET),
     "actionformer-hacs": _temporal(temporal_head.TEMPORAL_HACS),
     "actionformer-fineaction": _temporal(temporal_head.TEMPORAL_FINEACTION),
+    "videomae-b-16-ava": _spatial(spatial_head.SPATIAL_B),
+    "videomae-l-16-ava": _spatial(spatial_head.SPATIAL_L),
+    "videomae-h-16-ava": _spatial(spatial_head.SPATIAL_H),
+    "navigator-b": _navigator(navigator.NAVIGATOR_B),
+    "navigator-l": _navigator(navigator.NAVIGATOR_L),
     "internvideo-cma-b": _cross(cross_model.CROSS_MODEL_B),
     "internvideo-cma-h": _cross(cross_model.CROSS_MODEL_H),
     **{
@@ -449,5 +478,7 @@ MODELS: Mapping[str, Model] = {
         f"actionformer-{data}-debug": _temporal(temporal_head.TEMPORAL_DEBUG)
         for data in ("thumos14", "activitynet", "hacs", "fineaction")
     },
+    **{f"videomae-{size}-16-ava-debug": _spatial(spatial_head.SPATIAL_DEBUG) for size in "blh"},
+    **{f"navigator-{size}-debug": _navigator(navigator.NAVIGATOR_DEBUG) for size in "bl"},
     **{f"internvideo-cma-{size}-debug": _cross(cross_model.CROSS_MODEL_DEBUG) for size in "bh"},
 }

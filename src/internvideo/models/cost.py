@@ -19,6 +19,8 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from internvideo.models.cross_model import CrossModel
 from internvideo.models.meta import shapes_only
+from internvideo.models.navigator import Navigator
+from internvideo.models.spatial_head import SpatialClassifier
 from internvideo.models.temporal_head import TemporalHead
 from internvideo.models.video_answer import VideoAnswer
 from internvideo.models.videomae import VideoMAE
@@ -81,6 +83,15 @@ def _run(model: nn.Module, clip: Tensor) -> object:
         return model(clip, cubes[:, :kept], cubes[:, kept:])
     if isinstance(model, VideoAnswer):
         return model(clip, torch.zeros(1, model.config.base.text.context, dtype=torch.int64))
+    if isinstance(model, SpatialClassifier):
+        side = 16 * -(-clip.shape[-1] // 16)
+        video = clip.new_empty(*clip.shape[:3], side, side)
+        return model(video, torch.zeros(1, 4), torch.zeros(1, dtype=torch.int64))
+    if isinstance(model, Navigator):
+        words = torch.ones(1, model.config.length, dtype=torch.int64)
+        ways = clip.new_empty(1, 6, model.config.channels), clip.new_empty(1, 6, 2), clip.new_empty(1, 6)
+        text = model.read(words)
+        return model(text, words > 0, text[:, :0], *ways, torch.ones(1, 6, dtype=torch.bool))
     if isinstance(model, TemporalHead):
         config = model.config
         return model(clip.new_empty(1, config.channels, config.steps), torch.ones(1, config.steps, dtype=torch.bool))

@@ -54,6 +54,14 @@ PREPROCESS: Mapping[str, Preprocess] = {
     "moving-shapes": Preprocess(size=96, mean=IMAGENET_MEAN, std=IMAGENET_STD, resize="squash", frames="middle"),
 }
 
+AVA = Preprocess(  # published in levels of 255
+    size=256,
+    mean=(122.7717 / 255, 115.9465 / 255, 102.9801 / 255),
+    std=(57.375 / 255,) * 3,
+    interpolation="bilinear",
+    antialias=False,
+    frame_count=16,
+)
 NO_PIXELS = Preprocess(size=1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), frame_count=1)  # of what reads features
 LABORATORY = (
     "a laboratory model: it has seen nothing but coloured shapes that move, and tells little about other videos; "
@@ -97,6 +105,8 @@ FAMILIES: Mapping[str, Family] = {
         Family("uniformerv2", PREPROCESS["uniformerv2"], UNIFORMER_LICENCE),
         Family("internvideo-cma", PREPROCESS["videomae"], Licence("no weights were published")),
         Family("actionformer", NO_PIXELS, Licence("not stated; code MIT")),
+        Family("navigator", NO_PIXELS, Licence("no weights were published")),
+        Family("videomae-ava", AVA, UNSTATED),
         Family("clip", PREPROCESS["clip"], CLIP_LICENCE, 77, "embeddings"),
     )
 }

@@ -4,9 +4,11 @@ from collections.abc import Callable, Mapping
 
 from internvideo.tasks.answers import question_answering
 from internvideo.tasks.choice import multiple_choice
+from internvideo.tasks.navigation import navigation
 from internvideo.tasks.open_set import open_set
 from internvideo.tasks.recognition import recognition, zero_shot_recognition
 from internvideo.tasks.retrieval import retrieval
+from internvideo.tasks.spatial import spatial
 from internvideo.tasks.task import Task
 from internvideo.tasks.temporal import temporal
 
@@ -19,4 +21,6 @@ TASKS: Mapping[str, Callable[..., Task]] = {
     "question-answering": question_answering,
     "open-set": open_set,
     "temporal": temporal,
+    "spatial": spatial,
+    "navigation": navigation,
 }

@@ -25,9 +25,9 @@ from internvideo.metrics.detection import (
     Regions,
     detection_ap,
     fuse_class_scores,
-    moments_retrieved,
     temporal_map,
 )
+from internvideo.metrics.moments import moments_retrieved
 from internvideo.models.temporal_head import TemporalHead, pad
 from internvideo.ops.spans import Decoding, Grid, decode
 from internvideo.ops.suppression import Suppression, suppress

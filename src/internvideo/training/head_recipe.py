@@ -31,18 +31,43 @@ class TemporalData:
 
 
 @dataclass(frozen=True, kw_only=True)
+class WalkData:
+    """Walks in graphs. episodes, graphs, features: files of Room-to-Room; without episodes the small world is drawn."""
+
+    episodes: str = ""
+    graphs: str = ""  # folder of <scan>_connectivity.json
+    features: str = ""  # folder of <scan>.npz
+    world_graphs: int = 60
+    world_episodes: int = 1500
+    world_seed: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class BoxData:
+    """Persons at keyframes. annotations: AVA's CSV; videos: folder of files named after the videos."""
+
+    annotations: str
+    videos: str
+    labels: str = ""  # label map (pbtxt): the classes that count
+    offset: float = 0.0  # second of the list at which a file begins
+    stride: int = 4  # frames between those that are looked at
+    mirrored: bool = True  # at random
+    keep: bool = False  # decoded clips in memory
+
+
+@dataclass(frozen=True, kw_only=True)
 class HeadRecipe:
     """A whole run of a head."""
 
     model: str  # a key of `models.MODELS`
-    data: TemporalData
+    data: TemporalData | WalkData | BoxData
     objective: Objective
     batch: int
     epochs: float
     rate: float  # highest learning rate of AdamW
     schedule: Schedule = field(default_factory=lambda: Schedule(kind="videomae", warmup=5.0, lowest=1e-4))
     weight_decay: float = 0.05  # of the weights of layers; not of biases, norms and scales
-    held_out: TemporalData | None = None  # what evaluation looks at
+    held_out: TemporalData | WalkData | BoxData | None = None  # what evaluation looks at
     weights: str | None = None  # to begin with; None: random
     network: tuple[str, ...] = ()  # changes of the network's configuration, such as "steps=768"
     average: float | None = 0.999  # decay per step of the moving average of weights, which is what is saved

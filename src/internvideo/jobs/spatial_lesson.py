@@ -1,0 +1,101 @@
+"""What a head over boxes learns from: keyframes of videos with persons and what they do."""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any, cast
+
+import numpy as np
+import torch
+from torch import nn
+
+from internvideo.datasets.ava import read_label_map
+from internvideo.errors import UsageError
+from internvideo.jobs.asking import Network
+from internvideo.jobs.head_networks import head_network
+from internvideo.jobs.prepare import card_of
+from internvideo.jobs.talk import note
+from internvideo.models.spatial_head import SpatialClassifier
+from internvideo.records import Preprocess
+from internvideo.tasks.data import Data
+from internvideo.tasks.predictions import Record
+from internvideo.tasks.spatial import SpatialLocalisation, keyframe_clip, padded, spatial
+from internvideo.training.head_recipe import BoxData, HeadRecipe
+
+
+class SpatialLesson:
+    """Keyframes whose video is there and that have persons. Clips are decoded as they are needed and kept in memory if
+    the recipe says so."""
+
+    def __init__(self, recipe: HeadRecipe) -> None:
+        assert isinstance(recipe.data, BoxData)
+        self.recipe, self.data = recipe, recipe.data
+        self.task = _task(self.data)
+        self.frames = [each for each in self.task.frames if len(each.boxes) and each.video in self.task.paths]
+        if not self.frames:
+            raise UsageError(f"no keyframe of `{self.data.annotations}` has its video below `{self.data.videos}`")
+        missing = {each.video for each in self.task.frames} - set(self.task.paths)
+        if missing:
+            note(f"{len(missing):,} videos of the list are missing: {', '.join(sorted(missing)[:5])}")
+        for told in self.task.notes:
+            note(told)
+        self.samples = len(self.frames)
+        facts = [(each.name, each.boxes.tolist(), [sorted(kinds) for kinds in each.actions]) for each in self.frames]
+        self.listed = hashlib.sha256(repr(facts).encode()).hexdigest()
+        self.held = _task(recipe.held_out) if isinstance(recipe.held_out, BoxData) else None
+        self._kept: dict[str, np.ndarray] = {}
+
+    def network(self) -> nn.Module:
+        """As many classes as the label map numbers, also those that do not count."""
+        if self.data.labels:
+            highest = max(read_label_map(self.data.labels))
+        else:
+            highest = max(kind for frame in self.frames for kinds in frame.actions for kind in kinds)
+        network = head_network(self.recipe)
+        if cast(SpatialClassifier, network).config.base.classes < highest:
+            return head_network(self.recipe, classes_of_base=highest)
+        return network
+
+    def batch(self, network: nn.Module, numbers: list[int], rngs: list[np.random.Generator]) -> dict[str, Any]:
+        """Pictures are mirrored at random, with their boxes."""
+        head, how = cast(SpatialClassifier, network), card_of(network).preprocess
+        clips, boxes = [], []
+        kinds = torch.zeros(sum(len(self.frames[n].boxes) for n in numbers), head.config.base.classes)
+        row = 0
+        for number, rng in zip(numbers, rngs, strict=True):
+            frame = self.frames[number]
+            clip, own = self._clip(number, how), frame.boxes
+            if self.data.mirrored and rng.random() < 0.5:
+                clip, own = clip[..., ::-1].copy(), own[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [1, 0, 1, 0]
+            clips.append(clip)
+            boxes.append(own)
+            for actions in frame.actions:
+                kinds[row, [kind - 1 for kind in sorted(actions)]] = 1
+                row += 1
+        video, placed, owner = padded(clips, boxes, head.config.base.clip.patch)
+        return {"video": video, "boxes": placed, "owner": owner, "kinds": kinds}
+
+    def _clip(self, number: int, how: Preprocess) -> np.ndarray:
+        frame = self.frames[number]
+        if frame.name not in self._kept:
+            second = frame.second - self.data.offset
+            clip = keyframe_clip(self.task.paths[frame.video], second, how, self.data.stride)
+            if not self.data.keep:
+                return clip
+            self._kept[frame.name] = clip
+        return self._kept[frame.name]
+
+    def evaluate(self, network: nn.Module) -> Mapping[str, float]:
+        """`score`: frame-mAP at an overlap of 0.5, in percent, of the annotated boxes."""
+        if self.held is None:
+            return {}
+        asked, found = Network(network), dict[str, Record]()
+        for example in self.held.examples:
+            found |= {record.id: record for record in self.held.predict(asked, [example])}
+        value = self.held.score(found).metrics[f"frame-mAP@{self.held.protocol.threshold:g}"]
+        return {"score": value, "frame-mAP": value}
+
+
+def _task(data: BoxData) -> SpatialLocalisation:
+    options = {"labels": data.labels} if data.labels else {}
+    settings = [f"offset={data.offset}", f"stride={data.stride}"]
+    return spatial(Data(place=data.annotations, root=data.videos, options=options), settings)
