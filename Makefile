@@ -26,7 +26,7 @@ $(BENCH_READY): benchmarks/requirements.txt
 	@.venv-bench/bin/python -m pip install -qq --disable-pip-version-check --no-input --no-deps -r benchmarks/requirements.txt
 	@touch $@
 
-demo: $(READY) ## render a small world of videos, curate it, write report and exports
+demo: $(READY) ## render a small world of videos, curate, export and index it, serve the page
 	@$(RUN)internvideo demo
 
 test: $(READY) ## the tests (no network, GPU, ffmpeg or ../shared needed)

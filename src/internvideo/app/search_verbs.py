@@ -1,6 +1,7 @@
-"""`internvideo index` and `internvideo search`: verbs that find moments."""
+"""`internvideo index`, `search` and `serve`: verbs that find moments."""
 
 import argparse
+from typing import Any
 
 from internvideo.app.verb import Verb, is_override, json_option, show
 
@@ -117,9 +118,53 @@ def _search(given: argparse.Namespace) -> int:
     )
 
 
+def _serve_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "dataset", nargs="?", default="demo/dataset", metavar="DATASET", help="dataset folder (default: the demo's)"
+    )
+    parser.add_argument(
+        "--host", default="127.0.0.1", metavar="H", help="address to bind; others than loopback ask for a token"
+    )
+    parser.add_argument("--port", type=int, default=8765, metavar="P", help="port (default 8765; 0: any that is free)")
+    parser.add_argument("--model", metavar="M", help="which of several indexes (default: the one made last)")
+    parser.add_argument(
+        "--weights", metavar="W", help="the weights that the index was made with, if they are elsewhere"
+    )
+    parser.add_argument("--device", choices=["cpu", "cuda"], help="where to compute")
+    parser.add_argument("--upload-megabytes", type=int, default=2048, metavar="N", help="largest upload (default 2048)")
+    parser.add_argument("--once", action="store_true", help="answer one request to itself and end")
+
+
+def serve_dataset(folder: str, **how: Any) -> int:
+    """Serve the page and the HTTP interface; see `jobs.serve.serve`. Raises MissingExtra without the extra `serve`."""
+    from internvideo.errors import MissingExtra
+    from internvideo.jobs.serve import serve
+
+    try:
+        from internvideo.app.server import make_app
+    except ModuleNotFoundError as error:
+        raise MissingExtra(str(error.name), "serve") from None
+    return serve(make_app, folder, **how)
+
+
+def _serve(given: argparse.Namespace) -> int:
+    return serve_dataset(
+        given.dataset,
+        host=given.host,
+        port=given.port,
+        model=given.model,
+        weights=given.weights,
+        device=given.device,
+        upload_megabytes=given.upload_megabytes,
+        once=given.once,
+    )
+
+
 SEARCH_VERBS = (
     Verb("index", "Make folders of videos searchable, or bring a dataset up to date.",
          "internvideo index ~/Videos --out my-dataset --model clip-b-16", _index_options, _index),
     Verb("search", "Find moments by words, a picture, a clip or another moment.",
          'internvideo search "a dog catches a frisbee" --dataset my-dataset', _search_options, _search),
+    Verb("serve", "Serve a dataset as a page and over HTTP, on this machine only unless told otherwise.",
+         "internvideo serve my-dataset", _serve_options, _serve),
 )  # fmt: skip

@@ -60,9 +60,12 @@ def _demo_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _demo(given: argparse.Namespace) -> int:
+    from internvideo.app.search_verbs import serve_dataset
     from internvideo.jobs.demo import demo
 
-    return demo(given.folder, given.out, workers=given.workers)
+    return demo(
+        given.folder, given.out, workers=given.workers, serve=lambda folder, once: serve_dataset(folder, once=once)
+    )
 
 
 def _doctor(given: argparse.Namespace) -> int:

@@ -13,7 +13,7 @@ from internvideo.curation.finish import make_views, run_dataset_operators
 from internvideo.curation.language.captioner import NAME as MODEL_CAPTIONS
 from internvideo.curation.operator import Operator
 from internvideo.curation.recipe import PRESETS, CurateRecipe
-from internvideo.curation.run import Progress, Run
+from internvideo.curation.run import Listener, Progress, Run
 from internvideo.curation.scan import Found, in_share, scan, whole_roots
 from internvideo.errors import UsageError
 from internvideo.jobs.captioning import caption_dataset
@@ -76,13 +76,19 @@ def run_recipe(
     *,
     workers: int | None = None,
     quiet: bool = False,
+    listen: Listener | None = None,
 ) -> Summary:
-    """`curate` by a recipe at hand. vectors: embeddings to make as well, which the dataset's recipe does not name."""
+    """`curate` by a recipe at hand. vectors: embeddings to make as well, which the dataset's recipe does not name.
+
+    listen: hears of progress, and may end the run by raising; what has come back is kept.
+    """
     found = list(scan(folders))
     if not found:
         raise _no_videos(folders)
     doing = replace(recipe, operators=(*recipe.operators, *vectors))
-    return _bring_up_to_date(_opened(out, recipe.shards), doing, folders, found, recipe, workers, "local", quiet)
+    return _bring_up_to_date(
+        _opened(out, recipe.shards), doing, folders, found, recipe, workers, "local", quiet, listen
+    )
 
 
 def merge(out: Folder, *, quiet: bool = False) -> Summary:
@@ -160,13 +166,20 @@ def _bring_up_to_date(
     workers: int | None,
     runner: Runner,
     quiet: bool,
+    listen: Listener | None = None,
 ) -> Summary:
     """Compute what is due of `doing`; `recipe` is what the dataset is said to be made with."""
     count, began = workers or os.cpu_count() or 1, time.monotonic()
     with dataset.writer() as writer:
         _prepare(writer, dataset, recipe, doing)
         with ProgressTalk(quiet=quiet) as talk:
-            with Run(writer, doing.operators, workers=count, tell=talk, runner=runner) as run:
+
+            def tell(progress: Progress) -> None:
+                talk(progress)
+                if listen is not None:
+                    listen(progress)
+
+            with Run(writer, doing.operators, workers=count, tell=tell, runner=runner) as run:
                 unread = run.unread(found)
                 if unread and not quiet:
                     note(say_estimate(estimate_cost(unread, count, frames_per_second=measured_rate(dataset))))

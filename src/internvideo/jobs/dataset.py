@@ -5,12 +5,15 @@ import os
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from internvideo.errors import UsageError, nearest, pick
 from internvideo.jobs.talk import CountTalk, columns, size
 from internvideo.store import journal_lines
 from internvideo.store.dataset import Dataset
+
+if TYPE_CHECKING:
+    from internvideo.curation.export.data import ExportSummary
 
 Folder = str | os.PathLike[str]
 
@@ -141,6 +144,8 @@ def export(folder: Folder, form: str, out: Folder, *, view: str | None = None) -
         "clips": export_clips,
     }
     dataset = Dataset(Path(folder))
+    if form in ("vectors", "qdrant"):
+        return {"format": form, "view": None, "out": str(out), **asdict(_vectors(dataset, form, out))}
     name = view or main_view(dataset)
     _note_export(dataset, form, Path(out), view)
     clip_set = str(dataset.view_description(name)["clip_set"]) if name is not None else "shots"
@@ -161,6 +166,16 @@ def _note_export(dataset: Dataset, form: str, out: Path, view: str | None) -> No
     known, line = dataset.path / EXPORTS, {"format": form, "out": str(out.resolve()), "view": view}
     if line not in journal_lines.read(known)[0]:
         journal_lines.append(known, line)
+
+
+def _vectors(dataset: Dataset, form: str, out: Folder) -> "ExportSummary":
+    """All moments that can be searched: views do not matter to them."""
+    from internvideo.jobs.vectors_out import export_parquet, export_qdrant
+
+    with CountTalk(f"{form} export", "moments") as talk:
+        if form == "qdrant":
+            return export_qdrant(dataset, os.fspath(out), talk)
+        return export_parquet(dataset, Path(out), talk)
 
 
 def say_export(found: dict[str, Any]) -> str:

@@ -60,29 +60,37 @@ class Asker:
     """Turns what a person gives into vectors. translate: makes English of a query in another language."""
 
     def __init__(self, model: "nn.Module", translate: Callable[[str], str] | None = None) -> None:
-        self._model, self._translate = model, translate
+        self.model, self._translate = model, translate
 
     def text(self, query: str) -> np.ndarray:
         """(D,) float32."""
         from internvideo.jobs.prepare import card_of, encode_texts
         from internvideo.text.prompts import fill
 
-        card = card_of(self._model)
+        card = card_of(self.model)
         said = self._translate(query) if self._translate else query
         cleaned = fill(["{}"], [said], "viclip" if card.family.cleaning == "viclip" else "none")[0][0]
-        found: np.ndarray = encode_texts(self._model, [_cut(cleaned)])[0]
+        found: np.ndarray = encode_texts(self.model, [_cut(cleaned)])[0]
         return found
 
-    def texts(self, sentences: Sequence[str] = UNRELATED) -> np.ndarray:
+    def texts(self, sentences: Sequence[str]) -> np.ndarray:
         """(n, D) float32."""
         return np.stack([self.text(sentence) for sentence in sentences])
+
+    def unrelated(self) -> np.ndarray:
+        """(n, D) float32 of sentences about as many things as possible, of the world that the network knows."""
+        from internvideo.datasets.moving_shapes import caption, scene
+        from internvideo.jobs.prepare import card_of
+
+        small = card_of(self.model).name == LABORATORY
+        return self.texts([caption(scene("train", number)) for number in range(48)] if small else UNRELATED)
 
     def picture(self, pixels: np.ndarray) -> np.ndarray:
         """(H, W, 3) uint8 -> (D,) float32: as a video that stands still."""
         from internvideo.jobs.prepare import card_of
         from internvideo.video.transforms import preprocess
 
-        how = card_of(self._model).preprocess
+        how = card_of(self.model).preprocess
         clip = preprocess(pixels[None], how)
         return self._embed(np.repeat(clip, how.frame_count, axis=1))
 
@@ -91,13 +99,13 @@ class Asker:
         from internvideo.jobs.prepare import prepare
 
         source = os.fspath(path)
-        return self._embed(prepare(self._model, source if span is None else (source, span))[0].numpy())
+        return self._embed(prepare(self.model, source if span is None else (source, span))[0].numpy())
 
     def _embed(self, clip: np.ndarray) -> np.ndarray:
         from internvideo.jobs.prepare import device_of, encode
 
-        network = self._model.encode_video
-        vector = next(encode(iter([clip]), network, device_of(self._model)))  # type: ignore[arg-type]
+        network = self.model.encode_video
+        vector = next(encode(iter([clip]), network, device_of(self.model)))  # type: ignore[arg-type]
         found: np.ndarray = vector / np.linalg.norm(vector)
         return found
 

@@ -5,4 +5,6 @@ FORMATS = {
     "webdataset": "tar shards of cut clips with captions and scores",
     "frames": "tar shards of a few small pictures per clip, for training",
     "clips": "cut clips in folders with a table",
+    "vectors": "one Parquet file of moments with vectors, for Hugging Face datasets and Embedding Atlas",
+    "qdrant": "a Qdrant database, by address or as a folder, for more than one machine",
 }

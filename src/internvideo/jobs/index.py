@@ -10,6 +10,7 @@ from typing import Any
 from internvideo.config import classes_of, override, restore
 from internvideo.curation.embedding import Embedding
 from internvideo.curation.recipe import PRESETS, CurateRecipe
+from internvideo.curation.run import Listener
 from internvideo.curation.scan import scan
 from internvideo.errors import InternVideoError, UsageError
 from internvideo.jobs.curate import recipe_of, run_recipe
@@ -62,17 +63,19 @@ def index(
     graph: bool = False,
     workers: int | None = None,
     quiet: bool = False,
+    listen: Listener | None = None,
 ) -> Indexed:
     """Make or update the dataset `out` so that it can be searched; only new and changed videos cost anything.
 
     model, weights: by default those the dataset was indexed with, else the best that are here; without any, words
     alone are indexed. recipe: of a new dataset; an existing one keeps its own. beside: make a second index with
-    another model. graph: also make the approximate index (extra `ann`). Raises AnotherIndex, and what `curate` raises.
+    another model. graph: also make the approximate index (extra `ann`). listen: see `run_recipe`. Raises AnotherIndex,
+    and what `curate` raises.
     """
     embedding = _embedding(out, model, weights, precision, device, beside, quiet)
     chosen = _recipe(out, recipe, overrides)
     vectors = () if embedding is None else (embedding,)
-    summary = run_recipe(folders, out, chosen, vectors, workers=workers, quiet=quiet)
+    summary = run_recipe(folders, out, chosen, vectors, workers=workers, quiet=quiet, listen=listen)
     dataset = Dataset(out)
     if embedding is None:
         return Indexed(summary, None, 0, 0)
@@ -80,7 +83,7 @@ def index(
     arrays = Arrays(dataset, spec)
 
     def unrelated() -> Any:
-        return Asker(load(embedding.space, weights, device)).texts()
+        return Asker(load(embedding.space, weights, device)).unrelated()
 
     parts = arrays.update(unrelated)
     count = sum(len(part.vectors) for part in arrays.parts())
@@ -156,9 +159,12 @@ def _embedding(
     except InternVideoError as error:
         if model is not None or weights is not None or isinstance(error, UsageError):
             raise
-        if not quiet:
-            note(f"no network is here, so words alone are indexed; {how_to_get_vectors()}")
-        return None
+        try:
+            network = choose_model(LABORATORY, device=device)
+        except InternVideoError:
+            if not quiet:
+                note(f"no network is here, so words alone are indexed; {how_to_get_vectors()}")
+            return None
     space = space_of_model(network, precision)
     if there and space not in there and not beside:
         raise AnotherIndex(

@@ -134,7 +134,7 @@ class Engine:
 
     def moment_at(self, video: str, span: Span) -> int:
         """The moment that is most like a stretch of a video, among those with a vector. Raises UsageError for none."""
-        rows = [int(row) for row in self.moments.of_video(video) if self.space is None or self._row[row] >= 0]
+        rows = [int(row) for row in self.moments.of_video(video) if self.space is None or self.has_vector(row)]
         if not rows:
             raise UsageError(f"no moment of `{video[:12]}` is indexed", "`internvideo index` brings it up to date")
 
@@ -144,6 +144,9 @@ class Engine:
             return shared / (own.seconds + span.seconds - shared)
 
         return max(rows, key=share)
+
+    def has_vector(self, row: int) -> bool:
+        return self.space is not None and bool(self._row[row] >= 0)
 
     def vector_of(self, row: int) -> np.ndarray:
         """(D,) float32 of a moment that has one."""

@@ -1,7 +1,7 @@
 """The moments of a dataset: every clip that any segmenter made, each once, with its seconds and its video's facts."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path, PurePath
@@ -59,6 +59,13 @@ class Moments:
         self.video = lookup[encoded.indices.to_numpy()] if len(encoded) else np.empty(0, np.int64)
         there = np.array([one.path is not None for one in self.videos] + [False])
         self.hidden = ~there[self.video]
+        self._withheld: set[str] = set()
+
+    def withhold(self, videos: Collection[str]) -> None:
+        """Hide the moments of these videos from now on."""
+        if not self._withheld >= {*videos}:
+            self._withheld |= {*videos}
+            self.hidden |= np.array([one.video in self._withheld for one in self.videos] + [False])[self.video]
 
     def __len__(self) -> int:
         return int(self.keys.num_rows)
