@@ -46,6 +46,7 @@ def make_app(service: Service, *, token: str | None = None, hosts: tuple[str, ..
     """The application. token: asked of everybody. hosts: names that it may be called by; empty for any."""
     app = FastAPI(title="internvideo", version=__version__, docs_url=None, redoc_url=None)
     app.include_router(questions(service))
+    app.include_router(networks(service))
     app.include_router(videos(service))
     app.include_router(browsing(service))
     app.include_router(work(service))
@@ -59,7 +60,7 @@ def make_app(service: Service, *, token: str | None = None, hosts: tuple[str, ..
 
 
 def questions(service: Service) -> APIRouter:
-    """Search, classify, features."""
+    """Search."""
     router = APIRouter(responses=AnyError)
 
     def asked(body: wire.SearchBody) -> Question:
@@ -112,6 +113,13 @@ def questions(service: Service) -> APIRouter:
         text = make(hits, service.searcher.rates).encode("utf-8", "surrogateescape")
         suffix = {"ffmpeg": "sh"}.get(format, format)
         return Response(text, media_type=kind, headers={"content-disposition": f'attachment; filename="cuts.{suffix}"'})
+
+    return router
+
+
+def networks(service: Service) -> APIRouter:
+    """Classify, features."""
+    router = APIRouter(responses=AnyError)
 
     @router.post("/classify")
     def classify(body: wire.ClassifyBody) -> dict[str, Any]:
