@@ -58,7 +58,8 @@ def page(request, browser, address):
     opened.label = f"{scheme}-{width}"
     yield opened
     context.close()
-    assert not errors
+    refused = "the server responded with a status of 400"  # asked for by a test
+    assert not [error for error in errors if refused not in error]
     strangers = [url for url in asked if not url.startswith((address, "data:", "blob:" + address))]
     assert not strangers, "no request leaves the machine"
 
@@ -79,7 +80,7 @@ def check_readable(page):
 
 
 def test_search_play_and_search_on(page, address):
-    page.goto(address)
+    page.goto(address, wait_until="domcontentloaded")
     page.wait_for_selector("text=From the films")
     check_readable(page)
     shot(page, "home")

@@ -6,7 +6,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -112,7 +112,6 @@ class Service:
             "laboratory": bool(space and space.model == LABORATORY),
             "understands_text": searcher.understands_text,
             "notes": searcher.notes,
-            "columns": searcher.engine.moments.columns(),
         }
 
     def question(
@@ -183,9 +182,8 @@ class Service:
 
     def models(self) -> dict[str, Any]:
         """Networks and licences, and which one answers here."""
-        from internvideo.jobs.models import list_models
-
-        return {**list_models(), "answering": self.status()["model"]}
+        space = self.searcher.space
+        return {**_networks(), "answering": space.model if space else None}
 
     # Work in the background
 
@@ -238,6 +236,14 @@ class Service:
             part.replace(place)
         finally:
             part.unlink(missing_ok=True)
+
+
+@cache
+def _networks() -> dict[str, Any]:
+    """All of them are built without weights to count their parameters: done once."""
+    from internvideo.jobs.models import list_models
+
+    return list_models()
 
 
 def is_picture(name: str) -> bool:

@@ -4,6 +4,7 @@ import os
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path, PurePath
 from typing import Any
 
@@ -120,8 +121,7 @@ class Moments:
         whether there is such a column."""
         values = np.full(len(self), None, object)
         known = False
-        for clip_set in (name for name, spec in self._dataset.operators().items() if spec.segmenter):
-            table = self._dataset.table(clip_set)
+        for table in self._tables:
             if name in table.column_names:
                 rows = self.rows_of(table)
                 there = rows >= 0
@@ -131,8 +131,12 @@ class Moments:
 
     def columns(self) -> list[str]:
         """Names that `column` knows."""
-        sets = [name for name, spec in self._dataset.operators().items() if spec.segmenter]
-        return sorted({name for one in sets for name in self._dataset.table(one).column_names})
+        return sorted({name for table in self._tables for name in table.column_names})
+
+    @cached_property
+    def _tables(self) -> list[pa.Table]:
+        """The joined table of every clip set."""
+        return [self._dataset.table(name) for name, spec in self._dataset.operators().items() if spec.segmenter]
 
 
 def _spans(dataset: Dataset, sets: list[str]) -> tuple[pa.Table, np.ndarray, np.ndarray, np.ndarray]:
