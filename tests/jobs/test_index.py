@@ -11,6 +11,7 @@ from internvideo.config import classes_of, plain, restore
 from internvideo.curation.recipe import PRESETS
 from internvideo.errors import UsageError
 from internvideo.jobs import choice
+from internvideo.jobs import index as index_job
 from internvideo.jobs import search as search_job
 from internvideo.jobs.index import AnotherIndex, index
 from internvideo.jobs.search import Searcher, search
@@ -150,6 +151,15 @@ def test_an_index_follows_its_folder(tmp_path):
         assert not after.search(Question(text=text)).hits
     assert after.search(Question(text="uno", cut_off=0.0)).hits[0].name == "moved/uno.mp4"
     assert [garbage.path for garbage in Dataset(out).gc()] == [] and (out / "index" / spec.fingerprint[:8]).is_dir()
+
+
+def test_watching_waits_until_files_stand_still(monkeypatch):
+    states, done = iter(["a", "a", "b", "c", "c", "c", "a", "a"]), []
+    monkeypatch.setattr(index_job, "WATCH_SECONDS", 0.0)
+    monkeypatch.setattr(index_job, "_state", lambda folders: next(states))
+    with pytest.raises(StopIteration):
+        index_job.watch([], lambda: "indexed", done.append)
+    assert done == ["indexed"] * 2, "once for c, once for a; never while files still come"
 
 
 def test_the_verbs_speak_json_and_say_when_nothing_is_there(searchable, run):
