@@ -3,6 +3,7 @@
     python benchmarks/real_actions.py ../shared/data/actions             # both sets, from scratch and pre-trained
     python benchmarks/real_actions.py ../shared/data/actions --sets weizmann --modes scratch
     python benchmarks/real_actions.py ../shared/data/actions --choose    # which of CANDIDATES, without the test folds
+    python benchmarks/real_actions.py ../shared/data/actions steps=1000  # changes of both recipes
 
 Leave one person out (Weizmann silhouettes) and folds by source film (fights in surveillance films). Pre-training sees
 the training clips of its fold only. Killed and started again, it goes on where it stood. Intervals: Wilson's for clips,
@@ -161,13 +162,15 @@ def show(name: str, kind: ActionSet, mode: str, found: Answers, classes: Sequenc
             "groups": groups, "confusion": table.tolist()}  # fmt: skip
 
 
-def choose(name: str, kind: ActionSet, root: Path, out: Path, precision: str) -> list[dict[str, object]]:
+def choose(
+    name: str, kind: ActionSet, root: Path, out: Path, precision: str, given: Sequence[str]
+) -> list[dict[str, object]]:
     """What each fold would choose, from clips of its partner and networks that saw neither."""
     table: dict[str, dict[str, tuple[float, float]]] = {}
     for candidate, changes in CANDIDATES.items():
         for pair in kind.pairs:
             place = out / name / "choose" / candidate.replace(" ", "-") / "+".join(pair)
-            found = answers_without(kind, root, place, pair, "scratch", precision, changes)
+            found = answers_without(kind, root, place, pair, "scratch", precision, [*given, *changes])
             loss = -found.scores[np.arange(len(found.truth)), found.truth]
             for fold, partner in (pair, pair[::-1]):
                 mine = found.folds == partner
@@ -184,6 +187,7 @@ def choose(name: str, kind: ActionSet, root: Path, out: Path, precision: str) ->
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("root", type=Path, help="the folder with both sets")
+    parser.add_argument("changes", nargs="*", metavar="key=value", help="of the recipes; then give another --out")
     parser.add_argument("--sets", default=",".join(SETS))
     parser.add_argument("--modes", default="scratch,pretrained")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "out" / "real-actions")
@@ -195,7 +199,7 @@ def main() -> int:
     for name in given.sets.split(","):
         kind = SETS[name]
         if given.choose:
-            rows += choose(name, kind, given.root, given.out, given.precision)
+            rows += choose(name, kind, given.root, given.out, given.precision, given.changes)
             continue
         listed = rows_of(given.root / kind.folder)
         folds = sorted({row[kind.fold] for row in listed})
@@ -203,7 +207,7 @@ def main() -> int:
         by_mode = {}
         for mode in given.modes.split(","):
             parts = [
-                answers_without(kind, given.root, given.out / name / fold, [fold], mode, given.precision)
+                answers_without(kind, given.root, given.out / name / fold, [fold], mode, given.precision, given.changes)
                 for fold in folds
             ]
             by_mode[mode] = joined(parts)
