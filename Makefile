@@ -50,6 +50,7 @@ bench: $(READY) $(BENCH_READY) ## paired benchmarks against named peers; prints 
 	@$(RUN)python benchmarks/curate.py
 	@$(RUN)python benchmarks/embed.py
 	@$(RUN)python benchmarks/verbs.py
+	@$(RUN)python benchmarks/metrics.py
 
 docs: $(READY) ## write the generated pages
 	@$(RUN)python -m internvideo.app.reference docs/reference/cli.md

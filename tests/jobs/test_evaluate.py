@@ -205,7 +205,7 @@ def test_a_suite_is_a_table_and_tells_what_is_not_there(run, world, tmp_path):
 def test_an_ensemble_is_the_weighted_mean_of_probabilities(run, tmp_path):
     (tmp_path / "list.txt").write_text("a.mp4 0\nb.mp4 1\n", "utf-8")
     for name, rows in {"one": [[0.6, 0.4], [0.6, 0.4]], "two": [[0.8, 0.2], [0.1, 0.9]]}.items():
-        records = [Scores(id, np.log(row)) for id, row in zip("ab", rows, strict=True)]
+        records = [Scores(id, np.log(row)) for id, row in zip(("a.mp4", "b.mp4"), rows, strict=True)]
         write_predictions(tmp_path / f"{name}.jsonl", {"family": "scores"}, records)
     given = ("evaluate", "recognition", "--data", tmp_path / "list.txt", "--json", "--predictions")
     files = [tmp_path / "one.jsonl", tmp_path / "two.jsonl"]
@@ -214,9 +214,9 @@ def test_an_ensemble_is_the_weighted_mean_of_probabilities(run, tmp_path):
     assert json.loads(run(*given, f"{files[0]}:0.9,{files[1]}:0.1")[1])["top-1"] == 50
     (found,) = mixed([[Scores("a", np.log([0.6, 0.4]))], [Scores("a", np.log([0.8, 0.2]))]], [1, 3])
     np.testing.assert_allclose(np.exp(found.scores), [0.75, 0.25])
-    write_predictions(files[1], {"family": "scores"}, [Scores("a", np.ones(2))])
+    write_predictions(files[1], {"family": "scores"}, [Scores("a.mp4", np.ones(2))])
     code, _, err = run(*given, f"{files[0]},{files[1]}")
-    assert code == 3 and "1 ids are not in all files: b" in err
+    assert code == 3 and "1 ids are not in all files: b.mp4" in err
 
 
 def test_predictions_that_do_not_fit_are_told(run, tmp_path):
@@ -230,13 +230,13 @@ def test_predictions_that_do_not_fit_are_told(run, tmp_path):
         "--predictions",
         tmp_path / "p.jsonl",
     )
-    write_predictions(tmp_path / "p.jsonl", {}, [Scores("a", np.eye(2)[0]), Scores("x", np.eye(2)[0])])
+    write_predictions(tmp_path / "p.jsonl", {}, [Scores("a.mp4", np.eye(2)[0]), Scores("x", np.eye(2)[0])])
     code, out, err = run(*given)
     assert code == 1 and json.loads(out)["top-1"] == 50
-    assert "1 examples have no prediction: b" in err and "1 predictions are in no list: x" in err
+    assert "1 examples have no prediction: b.mp4" in err and "1 predictions are in no list: x" in err
     for records, told in {
-        (Scores("a", np.array([np.nan, 0])),): "hold NaN",
-        (Scores("a", np.eye(2)[0]), Scores("a", np.eye(2)[1])): "predicted twice, differently",
+        (Scores("a.mp4", np.array([np.nan, 0])),): "hold NaN",
+        (Scores("a.mp4", np.eye(2)[0]), Scores("a.mp4", np.eye(2)[1])): "predicted twice, differently",
         (Scores("x", np.eye(2)[0]),): "none of the 2 examples",
     }.items():
         write_predictions(tmp_path / "p.jsonl", {}, records)

@@ -71,10 +71,11 @@ def test_lists_on_disk_and_classes_that_are_left_out(tmp_path):
     given = {"unknown": f"{tmp_path}/unknown.txt", "training": f"{tmp_path}/training.txt"}
     task = open_set(Data(place=f"{tmp_path}/known.txt", options=given))
     assert [one.id for one in task.examples] == [
-        "training/a/3", "known/a/1", "known/b/2", "unknown/golf/4", "unknown/dive/5", "unknown/sit/6",
+        "training/a/3.avi", "known/a/1.avi", "known/b/2.avi",
+        "unknown/golf/4.avi", "unknown/dive/5.avi", "unknown/sit/6.avi",
     ]  # fmt: skip
     task = open_set(Data(place=f"{tmp_path}/known.txt", options=given | {"exclude": f"{tmp_path}/both.txt"}))
-    assert [(one.id, one.truth) for one in task.examples[3:]] == [("unknown/dive/5", 0), ("unknown/sit/6", 1)]
+    assert [(one.id, one.truth) for one in task.examples[3:]] == [("unknown/dive/5.avi", 0), ("unknown/sit/6.avi", 1)]
     (tmp_path / "both.txt").write_text("gofl\n", "utf-8")
     with pytest.raises(UsageError, match="no unknown class is called gofl"):
         open_set(Data(place=f"{tmp_path}/known.txt", options=given | {"exclude": f"{tmp_path}/both.txt"}))

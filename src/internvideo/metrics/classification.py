@@ -11,6 +11,7 @@ import numpy as np
 
 Merge = Literal["probability", "score"]
 SameView = Literal["pair", "joined-digits"]
+BLOCK = 2048  # rows at once: what is made of them stays in the cache
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,12 @@ def top_k(scores: np.ndarray, labels: np.ndarray, ks: tuple[int, ...] = (1, 5)) 
     Ties count against the label: constant scores are right for no k below the number of classes.
     """
     own = np.take_along_axis(scores, labels[:, None], axis=1)
-    ahead = (scores >= own).sum(axis=1) - 1
-    return {k: 100.0 * float((ahead < k).mean()) for k in ks}
+    ones = np.ones(scores.shape[1], np.float32)  # sums of a product with ones: exact, and faster than counting
+    ahead = np.empty(len(scores), np.float32)
+    for start in range(0, len(scores), BLOCK):
+        rows = slice(start, start + BLOCK)
+        ahead[rows] = (scores[rows] >= own[rows]).astype(np.float32) @ ones - 1
+    return {k: 100.0 * float(np.count_nonzero(ahead < k)) / len(ahead) for k in ks}
 
 
 def confusion(answers: np.ndarray, labels: np.ndarray, classes: int) -> np.ndarray:

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
-from internvideo.datasets.folders import VIDEO_SUFFIXES
 from internvideo.datasets.lists import BadList, csv_rows
 from internvideo.datasets.moving_shapes.rendered import rendered
 from internvideo.datasets.moving_shapes.world import Plot, Scene, Split, scene
@@ -141,12 +140,10 @@ def _recognised(place: Path) -> str:
 
 
 def name_of(sample: Sample, root: str) -> str:
-    """A sample's id: its path below the root, without suffix if it is a video, and its span."""
+    """A sample's id: its path below the root, with suffix (DiDeMo has `x.avi` beside `x.mp4`), and its span."""
     path = Path(sample.path)
     try:
         path = path.relative_to(root)
     except ValueError:
         path = Path(path.name)
-    name = path.as_posix()
-    name = name.removesuffix(path.suffix) if path.suffix.lower() in VIDEO_SUFFIXES else name
-    return name + (f"@{sample.span.start:g}-{sample.span.end:g}" if sample.span else "")
+    return path.as_posix() + (f"@{sample.span.start:g}-{sample.span.end:g}" if sample.span else "")
