@@ -1,9 +1,9 @@
-"""A wider caption decoder on the finished towers of `viclip-tiny`, which stay as they are: what is bundled.
+"""A wider caption decoder on the finished towers of `viclip-tiny`, which stay as they are.
 
 Run     internvideo train configs/pretrain/moving_shapes_captioner.py --out captions weights=run/model
         after configs/pretrain/moving_shapes_tiny.py --out run
-Cost    90,000 clips; about ten minutes on two cores
-Expect  scores in docs/results.md
+Cost    57,000 clips; about twelve minutes on two shared cores
+Expect  the caption loss falls from 4.6 to below 0.8 within 100 steps
 """
 
 from internvideo.datasets.augment import Augment
@@ -17,7 +17,7 @@ def config() -> TrainRecipe:
         weights="run/model",
         network=("captioner.heads=2", "captioner.depth=2", "captioner.queries=16"),
         frozen=("^video", "^text", "^temperature"),
-        corpora=(CorpusRecipe(name="any", reader="drawn_shapes", list="moving_shapes", options={"clips": 700 * 128}),),
+        corpora=(CorpusRecipe(name="any", reader="drawn_shapes", list="moving_shapes", options={"clips": 448 * 128}),),
         shuffle=False,
         objective=ContrastiveCaption(),
         augment=Augment(frames="middle", crop="none", flip=0.0),

@@ -20,6 +20,7 @@ FREE = "clip-b-16"  # may be used by everybody for everything
 BEST_FIRST = (  # of the models that read texts, by published zero-shot results
     *("viclip-l-14", "internvideo-mm-l-14", "clip-l-14", "viclip-b-16", "clip-b-16", "internvideo-mm-b-16"),
     *("openclip-b-16", "openclip-b-32", "clip-b-32"),
+    "viclip-tiny",  # always here; says itself how little it knows
 )
 
 

@@ -18,6 +18,7 @@ from torch import nn
 
 from internvideo.errors import MissingExtra, UsageError, pick
 from internvideo.models import MODELS, with_card
+from internvideo.models.bundled import bundled
 from internvideo.models.families import Card, licence_facts
 from internvideo.models.fetch import weights_hash
 from internvideo.models.meta import shapes_only
@@ -81,7 +82,8 @@ def from_pretrained(source: str | PathLike[str], *, revision: str | None = None)
         raise WeightsError(f"{shown(folder / CONFIG)} does not describe a network of ours: {error}", hint) from error
     load(network, read_weights(folder / WEIGHTS))
     digest = weights_hash(folder / WEIGHTS)
-    card = Card(name, model.family, preprocess, licence, digest, shown(Path(source)), classes)
+    origin = "comes with internvideo" if folder == bundled(name) else shown(Path(source))
+    card = Card(name, model.family, preprocess, licence, digest, origin, classes)
     return with_card(network, card)
 
 
