@@ -234,9 +234,10 @@ def main() -> int:
     parser.add_argument("--only", choices=("contrastive", "masking", "videomae"))
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--blocks", type=int, default=12, help="of every tower, the narrow decoder aside")
     asked = parser.parse_args()
     torch.set_num_threads(asked.threads)
-    depth, size, rounds = (2, 2, 2) if asked.quick else (12, 8, asked.rounds)
+    depth, size, rounds = (2, 2, 2) if asked.quick else (asked.blocks, 8, asked.rounds)
     peaks = product_peaks()
     about = {**circumstances(), "torch": torch.__version__, "threads": asked.threads, "peaks": peaks}
     print(f"{about['cpu']}, {asked.threads} threads, load {about['load']}; best products, GFLOP/s: {peaks}")
