@@ -1,12 +1,16 @@
 """Other precisions give nearly the same answers, row by row, and refuse what the machine cannot do."""
 
+import argparse
+
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
+from internvideo.app.verb import precision_option
 from internvideo.errors import UsageError
 from internvideo.models import load_model
+from internvideo.models.layers import Block
 from internvideo.models.precision import Int8Linear, advised, convert
 from tests.models.test_layouts import trained
 
@@ -67,6 +71,25 @@ def test_a_scale_per_row_is_what_keeps_int8_near():
         scale = x.abs().max() / 127
         one_scale = layer((x / scale).round() * scale)
     assert F.cosine_similarity(near, exact).min() > 0.999 > F.cosine_similarity(one_scale, exact).min()
+
+
+def test_best_is_what_the_machine_advises():
+    parser = argparse.ArgumentParser()
+    precision_option(parser)
+    assert parser.parse_args(["--precision", "best"]).precision == advised()
+    assert parser.parse_args([]).precision == "fp32"
+
+
+@pytest.mark.parametrize("activation", ["quick-gelu", "gelu"])
+def test_the_activation_is_folded_into_the_products(activation):
+    torch.manual_seed(0)
+    block = Block(64, 2, activation=activation).eval()
+    tokens = torch.randn(2, 9, 64)
+    with torch.inference_mode():
+        exact = block.mlp(tokens)
+        near = convert(block, "bf16").mlp(tokens).float()
+    assert isinstance(block.mlp.activation, nn.Identity)
+    assert (near - exact).norm() < 0.01 * exact.norm()
 
 
 def test_load_model_converts_and_keeps_the_card():

@@ -2,15 +2,13 @@
 
 import argparse
 
-from internvideo.app.verb import Verb, json_option
+from internvideo.app.verb import Verb, json_option, precision_option
 
 
 def model_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--model", metavar="M", help="model name (default: the best one that is here)")
     parser.add_argument("--weights", metavar="W", help="a weights file, a name of the zoo, hub id or address")
-    parser.add_argument(
-        "--precision", default="fp32", metavar="P", help="fp32, bf16, int8 (CPU) or fp16 (GPU); default fp32"
-    )
+    precision_option(parser)
     parser.add_argument("--device", choices=["cpu", "cuda"], help="where to compute (default: a GPU if there is one)")
     parser.add_argument("--lanes", type=int, metavar="N", help="videos at once (default: one per core)")
     json_option(parser)

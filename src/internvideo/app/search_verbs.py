@@ -3,7 +3,7 @@
 import argparse
 from typing import Any
 
-from internvideo.app.verb import Verb, is_override, json_option, show
+from internvideo.app.verb import Verb, is_override, json_option, precision_option, show
 
 
 def _index_options(parser: argparse.ArgumentParser) -> None:
@@ -14,7 +14,7 @@ def _index_options(parser: argparse.ArgumentParser) -> None:
         "--model", metavar="M", help="a network of videos and texts (default: the dataset's, or the best here)"
     )
     parser.add_argument("--weights", metavar="W", help="a weights file, a name of the zoo, hub id or address")
-    parser.add_argument("--precision", default="fp32", metavar="P", help="fp32, bf16, int8 (CPU) or fp16 (GPU)")
+    precision_option(parser)
     parser.add_argument("--device", choices=["cpu", "cuda"], help="where to compute (default: a GPU if there is one)")
     parser.add_argument(
         "--recipe", metavar="R", help="of a new dataset: search (default), default, internvid, or a file"

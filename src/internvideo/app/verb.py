@@ -51,6 +51,19 @@ def is_override(word: str) -> bool:
     return bool(equals) and is_path and not Path(word).exists()
 
 
+def precision_option(parser: argparse.ArgumentParser) -> None:
+    told = "fp32 (default), bf16, int8 (CPU), fp16 (GPU), or best: the fastest here that stays near fp32"
+    parser.add_argument("--precision", default="fp32", type=_precision, metavar="P", help=told)
+
+
+def _precision(word: str) -> str:
+    if word != "best":
+        return word
+    from internvideo.models.precision import advised
+
+    return advised()
+
+
 def group(name: str, summary: str, example: str, verbs: Sequence[Verb]) -> Verb:
     """A word that is followed by one of several others."""
 
