@@ -39,6 +39,7 @@ from internvideo.video.reader import Video, open_video
 from internvideo.video.sampling import middle
 
 SETTINGS = "features.json"  # of all in the folder; those of one video end in .npy.json
+WORDS = {"numbers": "precision or device", "tokens": "kind (pooled or dense)"}  # settings, as people say them
 NAME_BYTES = 180  # of a file name, before its suffixes
 
 
@@ -235,7 +236,7 @@ def _claim(folder: Path, settings: dict[str, Any]) -> None:
     other = [name for name in settings if not isinstance(there, dict) or there.get(name) != settings[name]]
     if other:
         raise UsageError(
-            f"`{folder}` holds features with another {' and '.join(other)}",
+            f"`{folder}` holds features of another {' and '.join(WORDS.get(name, name) for name in other)}",
             "choose another folder with --out: one folder holds one kind of features",
         )
 

@@ -10,6 +10,8 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from internvideo.ops.products import linear
+
 Pool = Literal["mean", "max"]
 
 
@@ -115,9 +117,9 @@ class _Tiled(torch.autograd.Function):
                     weights.sub_((ids[r, None] == ids[c]) * (2 * share[r, None]))
                 elif r == c:
                     weights.diagonal().sub_(2)
-                pulled[r].addmm_(weights, text[c])
+                pulled[r] += linear(weights, text[c].T)
                 if grad_text is not None:
-                    grad_text[c].addmm_(weights.T, video[r])
+                    grad_text[c] += linear(weights.T, video[r].T)
             factor = grad / (2 * len(video))
             grad_scale = factor * torch.dot(video.flatten(), pulled.flatten()) if ctx.needs_input_grad[2] else None
             grad_text = None if grad_text is None else grad_text.mul_(factor * scale)
@@ -153,7 +155,7 @@ def _logits(
     video: Tensor, text: Tensor, scale: Tensor, ids: Tensor | None, sources: Tensor | None, r: slice, c: slice
 ) -> Tensor:
     """One tile of scaled similarities; -inf where two samples share a source."""
-    logits = (scale * video[r]) @ text[c].T
+    logits = linear(scale * video[r], text[c])
     return logits if sources is None else logits.masked_fill_(_left_out(ids, sources, r, c), -torch.inf)
 
 
