@@ -51,6 +51,9 @@ bench: $(READY) $(BENCH_READY) ## paired benchmarks against named peers; prints 
 	@$(RUN)python benchmarks/embed.py
 	@$(RUN)python benchmarks/verbs.py
 	@$(RUN)python benchmarks/metrics.py
+	@$(RUN)python benchmarks/train_step.py
+	@$(RUN)python benchmarks/loss_memory.py
+	@$(RUN)python benchmarks/feed.py
 
 docs: $(READY) ## write the generated pages
 	@$(RUN)python -m internvideo.app.reference docs/reference/cli.md

@@ -120,13 +120,14 @@ class _Linear(torch.autograd.Function):
 
 
 class _Attention(torch.autograd.Function):
-    """Per head and some queries: scores S = Q K^T, weights P = softmax(S), O = P V. Scores are float32 throughout."""
+    """Per head and some queries: scores S = Q K^T, weights P = softmax(S), O = P V. In training scores are float32."""
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        out = _joinable(q)
+        out, scores = _joinable(q), torch.float32 if any(ctx.needs_input_grad) else q.dtype
         for place in np.ndindex(q.shape[:2]):
-            queries, keys, values = _scaled(q[place]), k[place].float().contiguous(), v[place].T.contiguous()
+            queries, keys = _scaled(q[place]).to(scores), k[place].to(scores).contiguous()
+            values = v[place].T.contiguous()
             for part in _parts(queries):
                 out[place][part] = _onednn(_onednn(queries[part], keys).softmax(-1).to(v.dtype), values)
         ctx.save_for_backward(q, k, v)
