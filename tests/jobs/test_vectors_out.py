@@ -41,3 +41,20 @@ def test_qdrant_finds_what_search_finds(dataset, tmp_path):
     assert best[0].score == pytest.approx(engine.exact.best(vector("blue"), 1)[1][0], abs=1e-3)
     assert best[0].payload["name"] in ("one.mp4", "three.mp4")
     client.close()
+
+
+def test_what_is_forgotten_leaves_the_copies_too(tmp_path):
+    from internvideo.jobs.upkeep import forget
+
+    dataset = indexed(world(tmp_path / "films"), tmp_path / "dataset")
+    qdrant = pytest.importorskip("qdrant_client")
+    for form in ("vectors", "qdrant"):
+        export(dataset.path, form, tmp_path / form)
+    forget(dataset.path, ["one.mp4"], quiet=True)
+    assert "one.mp4" not in pq.read_table(tmp_path / "vectors" / "moments.parquet")["name"].to_pylist()
+    export(dataset.path, "qdrant", tmp_path / "qdrant")
+    client = qdrant.QdrantClient(path=str(tmp_path / "qdrant"))
+    (collection,) = client.get_collections().collections
+    points, _ = client.scroll(collection.name, limit=1000)
+    assert points and all(point.payload["name"] != "one.mp4" for point in points)
+    client.close()

@@ -145,6 +145,8 @@ def export(folder: Folder, form: str, out: Folder, *, view: str | None = None) -
     }
     dataset = Dataset(Path(folder))
     if form in ("vectors", "qdrant"):
+        if form == "vectors":
+            _note_export(dataset, form, Path(out), None)
         return {"format": form, "view": None, "out": str(out), **asdict(_vectors(dataset, form, out))}
     name = view or main_view(dataset)
     _note_export(dataset, form, Path(out), view)

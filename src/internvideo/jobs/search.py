@@ -1,5 +1,6 @@
 """Search in a dataset: words, a picture, a clip or a moment in; moments out, or the honest word that there are none."""
 
+import contextlib
 import json
 import os
 import shlex
@@ -15,7 +16,7 @@ from internvideo.jobs.embedder import LABORATORY, Asker, load, read_picture
 from internvideo.jobs.index import how_to_get_vectors, laboratory_notice
 from internvideo.jobs.talk import columns, note
 from internvideo.records import Hit, Space, Span
-from internvideo.search.arrays import space_of
+from internvideo.search.arrays import Arrays, space_of
 from internvideo.search.calibration import CUT_OFF
 from internvideo.search.cutlist import CUT_LISTS
 from internvideo.search.engine import Answer, Engine, Question, spaces_of
@@ -50,12 +51,19 @@ class Searcher:
         if model is not None:
             specs = [pick({space_of(spec).model: spec for spec in reversed(specs)}, model, "index")]
         self.spec = specs[0] if specs else None
-        self.engine = Engine(self.dataset, self.spec)
         self.notes: list[str] = []  # what a person should know of the answers
+        self._prepare()
+        self.engine = Engine(self.dataset, self.spec)
+
+    def _prepare(self) -> None:
+        """Search arrays can be gone (`dataset forget` removes them): making them needs the network once."""
+        if self.spec is not None and not (arrays := Arrays(self.dataset, self.spec)).knows_usual:
+            with contextlib.suppress(InternVideoError):
+                arrays.update(self.asker.unrelated)
 
     @property
     def space(self) -> Space | None:
-        return self.engine.space
+        return space_of(self.spec) if self.spec is not None else None
 
     @cached_property
     def asker(self) -> Asker:

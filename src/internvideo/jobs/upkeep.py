@@ -72,7 +72,8 @@ def _meant(dataset: Dataset, word: str) -> list[str]:
 def _holds(out: Path, videos: Sequence[str]) -> bool:
     """Whether an export, as it lies there, has clips of these videos."""
     try:
-        ids = pq.read_table(out / "ids.parquet", columns=["video"])["video"].to_pylist()
+        name = next((name for name in ("ids.parquet", "moments.parquet") if (out / name).is_file()), "ids.parquet")
+        ids = pq.read_table(out / name, columns=["video"])["video"].to_pylist()
     except (OSError, pa.ArrowException):
         return (out / "export.jsonl").is_file()  # a list, or one that was never finished: made again to be sure
     return not frozenset(videos).isdisjoint(ids)

@@ -103,7 +103,8 @@ def export_parquet(dataset: Dataset, out: Path, progress: Progress | None = None
 
 
 def export_qdrant(dataset: Dataset, out: str, progress: Progress | None = None) -> ExportSummary:
-    """A collection named by the first digits of the fingerprint, so that spaces never mix. Again: only replaces.
+    """A collection named by the first digits of the fingerprint, so that spaces never mix. Again: replaces, and
+    removes videos that are withheld.
 
     out: an http address, or a folder. Raises MissingExtra, and InternVideoError where the database refuses.
     """
@@ -131,6 +132,9 @@ def export_qdrant(dataset: Dataset, out: str, progress: Progress | None = None) 
             ]
             client.upsert(name, points)
             count += len(points)
+        forgotten = models.FieldCondition(key="video", match=models.MatchAny(any=sorted(dataset.withheld())))
+        if dataset.withheld():
+            client.delete(name, models.FilterSelector(filter=models.Filter(must=[forgotten])))
         client.close()
     except (OSError, ValueError, RuntimeError) as error:
         raise InternVideoError(f"Qdrant at `{out}` refuses: {error}", "check the address or the folder") from error

@@ -79,16 +79,25 @@ class Arrays:
         sentences: gives (S, D) vectors of unrelated sentences, asked for once per index; without it, scores of such
         sentences are not known here.
         """
-        stale = self.stale()
-        if not stale:
+        if not self.stale() and (sentences is None or self.knows_usual):
             return 0
         durable.make_folder(self.folder)
         coder, unrelated = self._settings(sentences)
+        stale = self.stale()
         for shard in stale:
             self._make(shard, coder, unrelated)
         said = {"operator": self._spec.path, "model": self.space.model, "weights": self.space.weights}
         durable.write_atomic(self.folder / "index.toml", toml_text.dumps(said).encode("utf-8"))
         return len(stale)
+
+    @property
+    def knows_usual(self) -> bool:
+        """Whether it is known how unrelated sentences score."""
+        path = self.folder / "settings.npz"
+        if not path.is_file():
+            return False
+        with np.load(path) as kept:
+            return len(kept["unrelated"]) > 0
 
     def parts(self) -> Iterator[Part]:
         """In order of shards."""
@@ -111,8 +120,8 @@ class Arrays:
                 unrelated = kept["unrelated"]
             if len(unrelated) or sentences is None:
                 return self.coder, unrelated
-        for shard in self.stale():
-            self._path(shard, "rows.parquet").unlink(missing_ok=True)
+        for place in self.folder.glob("*.rows.parquet"):
+            place.unlink()
         sample = np.concatenate([self._vectors(shard)[1][:SAMPLE] for shard in range(self._dataset.manifest.shards)])
         coder = Coder.fitted(sample[:: max(1, len(sample) // SAMPLE)])
         unrelated = np.empty((0, self.space.dimension), np.float32) if sentences is None else sentences()

@@ -211,7 +211,9 @@ class Engine:
         if ask.example:
             usual = np.full(len(cosine), self._alike)
             return ALIKE.probability(cosine, usual, 1 - usual)
-        return curve_of(self._model).probability(cosine, self._usual[vectors], self._spread[vectors])
+        spread = self._spread[vectors]
+        likely = curve_of(self._model).probability(cosine, self._usual[vectors], spread)
+        return np.where(spread > 0, likely, 0.0)  # without knowing what is usual, a cosine tells nothing
 
     @cached_property
     def _alike(self) -> float:

@@ -20,8 +20,8 @@ from internvideo.store.values import SPAN_KEY
 
 SHOTS = "shots"
 # How much a word says about the one moment, by where it stands: a title is about the whole film.
-SCALE_WEIGHTS = {"clip": 1.0, "transcript": 0.9, "video": 0.6, "title": 0.55}
-NAME_WEIGHT = 0.55
+SCALE_WEIGHTS = {"clip": 1.0, "transcript": 0.95, "video": 0.85, "title": 0.8}
+NAME_WEIGHT = 0.8
 _NOTES = ("title", "licence", "language", "upload_date", "channel")
 
 
