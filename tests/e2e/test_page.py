@@ -98,7 +98,7 @@ def test_search_play_and_search_on(page, address):
     page.wait_for_function("document.querySelector('.results .card img').src.includes('/preview')")
     first.focus()
     page.keyboard.press("Enter")
-    page.wait_for_selector("#player .timeline svg .now")
+    page.wait_for_selector("#player .timeline svg .now", state="attached")
     page.wait_for_function("document.querySelector('#player video').readyState >= 2")
     check_readable(page)
     shot(page, "player")

@@ -22,7 +22,7 @@ from internvideo.store.dataset import Dataset
 from internvideo.store.values import OperatorSpec
 
 POOL = 1_000  # moments that are looked at closely
-ORDERED = 200  # of which the order of words is compared
+ORDERED = 60  # of which the order of words is compared
 COVERED = 0.5  # share of the shorter of two moments from which on they are one hit
 NEIGHBOUR_SCORE = 0.8  # of a hit's score from which on a window that touches it is joined
 SHORT_MERGE = 0.05  # seconds between windows that touch
