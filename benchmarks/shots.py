@@ -24,6 +24,7 @@ import numpy as np
 
 from internvideo.curation.measures import MEASURES, DensePass
 from internvideo.curation.segmenters import Shots
+from internvideo.curation.threshold_pass import threshold_pass
 from internvideo.errors import VideoError
 from internvideo.ops.shots import content_scores
 from internvideo.video.reader import open_video
@@ -46,6 +47,14 @@ SETTINGS = {  # names as in `shots_peer.py`
     "adaptive-3.5-w3-0.6s": Shots(detector="adaptive"),
     "threshold": Shots(detector="threshold", min_shot_frames=15),
 }
+
+
+def found_cuts(shots: Shots, path: Path, series: dict[str, Any], time_base: Any) -> list[int]:
+    """As a worker of `curate` finds them when shots are all that is due."""
+    if shots.frames.threshold is not None:
+        with open_video(path) as video:
+            series = threshold_pass(video, shots.frames.threshold)
+    return [int(cut) for cut in shots.cuts(series, time_base)]
 
 
 def look(path: Path, measures: Iterable[str] = NEEDED) -> tuple[dict[str, Any], Any]:
@@ -80,7 +89,7 @@ def agreement(folders: Sequence[Path]) -> int:
         same = len(scores) == len(theirs["scores"])
         far.append(float(np.abs(scores - theirs["scores"]).max()) if same and len(scores) else float("nan"))
         for name, shots in SETTINGS.items():
-            cuts = shots.cuts(change, series["brightness"], time_base).tolist()
+            cuts = found_cuts(shots, file, series, time_base)
             expected = cut_frames(theirs, name, series["clock"].ticks, float(time_base))
             if cuts != expected:
                 differing += 1

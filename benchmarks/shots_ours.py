@@ -1,12 +1,15 @@
 """The process that `benchmarks/shots.py` times: finds the cuts of one film with one decoder thread and prints them.
 
-python benchmarks/shots_ours.py content|adaptive FILE
+    python benchmarks/shots_ours.py content|adaptive FILE
+
+It looks at the film as a worker of `internvideo curate` does when shots are all that is due.
 """
 
 import sys
 
 from internvideo.curation.measures import DensePass
 from internvideo.curation.segmenters import Shots
+from internvideo.curation.threshold_pass import threshold_pass
 from internvideo.video.reader import open_video
 
 AS_TOOL = {  # with the defaults of the command line tool: shots of 0.6 s
@@ -16,12 +19,16 @@ AS_TOOL = {  # with the defaults of the command line tool: shots of 0.6 s
 
 
 def main(setting: str, path: str) -> None:
-    dense = DensePass(["change"])
+    shots = AS_TOOL[setting]
     with open_video(path) as video:
-        for picture in video.pictures():
-            dense.feed(picture)
-        change = dense.result()["change"]
-        print(AS_TOOL[setting].cuts(change, change, video.time_base).tolist())
+        if shots.frames.threshold is not None:
+            series = threshold_pass(video, shots.frames.threshold)
+        else:
+            dense = DensePass(shots.frames.measures)
+            for picture in video.pictures():
+                dense.feed(picture)
+            series = dense.result()
+        print(shots.cuts(series, video.time_base).tolist())
 
 
 if __name__ == "__main__":

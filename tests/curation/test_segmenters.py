@@ -195,7 +195,7 @@ FILM_RATE = 24000 / 1001  # frames of this rate are what the list of the film wi
 @pytest.mark.parametrize("name", ["counter.mp4", "fades.mp4", "goldeneye-vfr-drop3.mp4"])
 def test_cuts_are_those_that_pyscenedetect_publishes(name, shared):
     published = json.loads((shared / "data/evaluators/scene_cuts/expected/expected.json").read_text())["videos"][name]
-    dense = DensePass(Shots.frames.measures)
+    dense = DensePass(Shots().frames.measures)
     with open_video(shared / "data" / published["video_file"]) as video:
         for picture in video.pictures():
             dense.feed(picture)
@@ -203,7 +203,7 @@ def test_cuts_are_those_that_pyscenedetect_publishes(name, shared):
         time_base = video.time_base
     series = dense.result()
     for setting, shots in PUBLISHED.items():
-        cuts = shots.cuts(series["change"], series["brightness"], time_base)
+        cuts = shots.cuts(series, time_base)
         found = np.rint(seconds[cuts] * FILM_RATE).astype(int) if name.startswith("goldeneye") else cuts
         assert found.tolist() == published["cuts"][setting], setting
 

@@ -63,6 +63,12 @@ MEASURES: dict[str, Measure] = {
 }
 
 
+def held_frames(picture: Picture) -> int:
+    """How many decoded frames like this one are kept and then measured together."""
+    size = picture.frame.width * picture.frame.height * 3 // 2
+    return max(1, min(HELD_FRAMES, HELD_BYTES // max(size, 1)))
+
+
 class DensePass:
     """Looks at the frames of a video one after the other: `feed` each, then take the `result`.
 
@@ -85,8 +91,7 @@ class DensePass:
             self._before, self._skip_first = picture, False
             return
         self._waiting.append(picture)
-        size = picture.frame.width * picture.frame.height * 3 // 2
-        if len(self._waiting) >= min(HELD_FRAMES, HELD_BYTES // max(size, 1)):
+        if len(self._waiting) >= held_frames(picture):
             self._measure_waiting()
 
     def result(self) -> dict[str, Series]:

@@ -44,11 +44,13 @@ class FrameRequest:
     """Which frames an operator looks at; the planner merges the requests of all due operators.
 
     measures: per-frame numbers from the one dense pass over the video (names of `curation.measures.MEASURES`).
+    threshold: of `change`, only on which side of it its mean is; if nobody asks for more, see `threshold_pass`.
     per_clip: pictures of every clip: 0 none, 1 the middle frame, n uniform ones; short side `size` pixels.
     network: every clip as a network wants it, instead.
     """
 
     measures: tuple[str, ...] = ()
+    threshold: float | None = None
     per_clip: int = 0
     size: int = 0
     network: Preprocess | None = None

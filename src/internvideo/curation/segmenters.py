@@ -19,6 +19,7 @@ from internvideo.errors import UsageError, nearest
 from internvideo.ops import shots
 
 DETECTORS = ("adaptive", "adaptive+threshold", "content", "threshold")
+LEAST_THRESHOLD = 15.0  # content: below it, scores near the threshold are the rule and glances do not pay
 Ranges = Iterable[tuple[int, int]]  # [first, stop) in frame numbers
 
 
@@ -53,8 +54,13 @@ class Shots:
     grain: ClassVar[Grain] = "clip"
     segmenter: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ()
-    frames: ClassVar[FrameRequest] = FrameRequest(measures=("clock", "change", "brightness"))
     columns: ClassVar[pa.Schema] = SPAN_COLUMNS
+
+    @property
+    def frames(self) -> FrameRequest:
+        levels = ("brightness",) if "threshold" in self.detector else ()
+        simple = self.detector == "content" and len(set(self.weights)) == 1 and self.threshold >= LEAST_THRESHOLD
+        return FrameRequest(("clock", "change", *levels), threshold=self.threshold if simple else None)
 
     def __post_init__(self) -> None:
         if self.detector not in DETECTORS:
@@ -62,9 +68,12 @@ class Shots:
         if self.max_seconds is not None and not 0 < self.max_seconds >= self.min_seconds:
             raise ValueError(f"max_seconds must be over 0 and not under min_seconds, got {self.max_seconds}")
 
-    def cuts(self, change: Series, brightness: Series, time_base: Fraction) -> np.ndarray:
-        """(cuts,) int64: numbers of the frames that begin a new shot, ascending; neither 0 nor beyond the last."""
-        ticks = change.ticks
+    def cuts(self, series: Mapping[str, Series], time_base: Fraction) -> np.ndarray:
+        """(cuts,) int64: numbers of the frames that begin a new shot, ascending; neither 0 nor beyond the last.
+
+        series: the measures that `frames` names, of a whole video.
+        """
+        ticks = series["change"].ticks
         if not len(ticks):
             return np.empty(0, np.int64)
         if self.min_shot_frames is not None:
@@ -74,15 +83,15 @@ class Shots:
             minimum = round(self.min_shot_seconds * 1_000_000)
         cuts = np.empty(0, np.int64)
         for name in self.detector.split("+"):
-            found = self._detect(name, change, brightness, clock, minimum)
+            found = self._detect(name, series, clock, minimum)
             cuts = shots.join(cuts, found, clock, minimum) if len(cuts) else found
         return cuts[cuts > 0]
 
-    def _detect(self, name: str, change: Series, brightness: Series, clock: np.ndarray, minimum: int) -> np.ndarray:
+    def _detect(self, name: str, series: Mapping[str, Series], clock: np.ndarray, minimum: int) -> np.ndarray:
         if name == "threshold":
-            levels = brightness.columns["level"]
+            levels = series["brightness"].columns["level"]
             return shots.fade_cuts(levels, clock, minimum, threshold=self.dark_level, bias=self.fade_bias)
-        column = change.columns
+        column = series["change"].columns
         scores = shots.content_scores(column["hue"], column["saturation"], column["value"], self.weights)
         if name == "content":
             return shots.content_cuts(scores, clock, minimum, threshold=self.threshold, merge=self.merge)
@@ -92,7 +101,7 @@ class Shots:
 
     def process(self, subject: Subject) -> pa.Table:
         frames = _Frames(subject)
-        cuts = self.cuts(subject.series["change"], subject.series["brightness"], subject.time_base).tolist()
+        cuts = self.cuts(subject.series, subject.time_base).tolist()
         kept: list[tuple[int, int]] = []
         for first, stop in pairwise([0, *cuts, len(frames)]):
             first += self.edge_frames if first else 0

@@ -18,6 +18,7 @@ import pyarrow as pa
 
 from internvideo.curation.measures import DensePass, concatenate, series_from_bytes, series_to_bytes
 from internvideo.curation.operator import Operator, Series, Subject
+from internvideo.curation.threshold_pass import Bounds, common_threshold, threshold_pass
 from internvideo.errors import ChangedVideo, MissingVideo, NoFrames, UnreadableVideo, VideoError, pick
 from internvideo.ops.packets import packet_digest
 from internvideo.records import Preprocess
@@ -153,7 +154,9 @@ class _Work:
         self._operators = [
             operator for operator in operators if operator.name in task.due or operator.name in task.known
         ]
-        self._measures = sorted({m for o in self._operators if o.name in task.due for m in o.frames.measures})
+        requests = [o.frames for o in self._operators if o.name in task.due]
+        self._measures = sorted({measure for request in requests for measure in request.measures})
+        self._threshold = common_threshold(requests)
         self._inputs: dict[str, str] = {}
         self._tables: dict[str, pa.Table] = {}
         self._broken: set[str] = set()
@@ -167,8 +170,8 @@ class _Work:
 
     def measure_piece(self, video: Video) -> Outcome:
         first, last = self._task.piece or (0, 0)
-        dense = DensePass(self._measures, continues=first > int(video.ticks[0]))
-        self._outcome.series = series_to_bytes(self._look(video, dense, first, last + 1))
+        series = self._look(video, (first, last + 1), continues=first > int(video.ticks[0]))
+        self._outcome.series = series_to_bytes(series)
         return self._outcome
 
     def run(self, video: Video) -> Outcome:
@@ -277,7 +280,7 @@ class _Work:
         if self._task.pieces:
             series: Mapping[str, Series] = concatenate([series_from_bytes(piece) for piece in self._task.pieces])
         else:
-            series = self._look(video, DensePass(self._measures), None, None)
+            series = self._look(video, (None, None))
         if "clock" in series and not len(series["clock"].ticks):
             raise NoFrames("not one frame of the picture stream decodes")
         lacking = missing_bytes(os.fsdecode(self._task.path))
@@ -285,13 +288,21 @@ class _Work:
         facts["decoder_message"] = f"the file lacks its last {lacking:,} bytes" if lacking else video.damage.message
         return series
 
-    def _look(self, video: Video, dense: DensePass, start: int | None, stop: int | None) -> Mapping[str, Series]:
-        for picture in video.pictures(start, stop):
-            dense.feed(picture)
-            self._outcome.frames += 1
-            self._beat(1)
+    def _look(self, video: Video, bounds: Bounds, *, continues: bool = False) -> Mapping[str, Series]:
+        if self._threshold is not None:
+            series = threshold_pass(video, self._threshold, bounds, continues=continues, seen=self._saw_frame)
+        else:
+            dense = DensePass(self._measures, continues=continues)
+            for picture in video.pictures(*bounds):
+                dense.feed(picture)
+                self._saw_frame()
+            series = dense.result()
         self._outcome.pixels = self._outcome.frames * video.facts.width * video.facts.height
-        return dense.result()
+        return series
+
+    def _saw_frame(self) -> None:
+        self._outcome.frames += 1
+        self._beat(1)
 
     def _packet_digest(self, video: Video) -> str:
         decoder = StreamDecoder(os.fsdecode(self._task.path), video.facts.stream, DEFAULT_LIMITS, threads=1)

@@ -248,11 +248,11 @@ def _cuts(video: Video) -> list[int]:
     from internvideo.curation.measures import DensePass
     from internvideo.curation.segmenters import Shots
 
-    dense = DensePass(["change", "brightness"])
+    shots = Shots()
+    dense = DensePass(shots.frames.measures)
     for picture in video.pictures():
         dense.feed(picture)
-    found = dense.result()
-    return [int(cut) for cut in Shots().cuts(found["change"], found["brightness"], video.time_base)]
+    return [int(cut) for cut in shots.cuts(dense.result(), video.time_base)]
 
 
 def _small(video: Video, windows: Sequence[Sequence[int]], count: int) -> tuple[np.ndarray, ...]:

@@ -28,16 +28,21 @@ SECOND_TRY = 10  # seconds before a key packet to seek to when seeking to it wen
 _SIZE_REFUSED = re.compile(r"Picture size (\d+)x(\d+)")  # what FFmpeg says when `max_pixels` stops a decoder
 # Decoders whose output for wanted frames does not change when frames that nothing refers to are skipped.
 _SKIPPABLE = frozenset({"h264", "mpeg1video", "mpeg2video", "mpeg4", "vp8"})
+_FILTERING = frozenset({"h264", "hevc"})  # decoders that smooth block edges last, and can leave that out
 
 
 class StreamDecoder:
     """One video stream of one file, and the decoder for it. Not for use from several threads at once.
 
     errors: how many packets did not decode so far; message: what the decoder said about the first of them.
+    draft: where `can_draft`, frames that no other refers to come without the loop filter, in a tenth less time.
     """
 
-    def __init__(self, path: PathLike, stream: int | None, limits: Limits, threads: int) -> None:
+    def __init__(
+        self, path: PathLike, stream: int | None, limits: Limits, threads: int, *, draft: bool = False
+    ) -> None:
         self.path, self._wanted, self._limits, self._threads = os.fsdecode(path), stream, limits, threads
+        self._draft = draft
         self.name = display_name(path)
         self.errors, self.message = 0, ""
         self._log_count = av.logging.get_last_error()[0]
@@ -59,6 +64,8 @@ class StreamDecoder:
         self.context.thread_count = self._threads
         self.context.thread_type = "AUTO" if self._threads != 1 else "NONE"
         self.skippable = self._can_skip()
+        if self._draft and self.can_draft:
+            self.context.options = {**self.context.options, "skip_loop_filter": "noref"}
         self._packets: Iterator[VideoPacket] = self._demux()
         self._moved = self._drained = False
         self._skipping = False
@@ -84,6 +91,11 @@ class StreamDecoder:
             extra = self.context.extradata or b""
             return len(extra) > 22 and extra[0] == 1 and extra[21] >> 3 & 7 == 1
         return self.context.name in _SKIPPABLE
+
+    @property
+    def can_draft(self) -> bool:
+        """Whether there are frames that may be drafts: B-frames, without which nothing would be saved."""
+        return self.skippable and self.context.name in _FILTERING and bool(self.context.has_b_frames)
 
     def close(self) -> None:
         """Give back the file and the decoder."""

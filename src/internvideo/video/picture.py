@@ -1,6 +1,7 @@
 """One decoded frame before any colour conversion: cheap to pass on, converted only as far as somebody looks."""
 
 import threading
+from collections.abc import Sequence
 from functools import cached_property
 
 import av
@@ -26,7 +27,10 @@ class Picture:
     number: position in presentation order, counted from the first frame of the stream.
     tick: presentation time in stream ticks; seconds: the same for people. key: starts a group of pictures.
     rotation: degrees clockwise (0, 90, 180, 270) that a player turns the stored pixels by.
+    draft: may lack the loop filter of its codec, see `Video.pictures`.
     """
+
+    draft = False
 
     def __init__(
         self, frame: av.VideoFrame, *, number: int, tick: int, seconds: float, key: bool, rotation: int
@@ -84,19 +88,47 @@ class Picture:
         return np.ascontiguousarray(np.rot90(picture, -self.rotation // 90, axes=(-2, -1)))
 
 
+def glance(pictures: Sequence[Picture]) -> np.ndarray | None:
+    """(3, n, 4608) uint8 hue, saturation and value of the pixels on `pixels.points` of some pictures, not turned.
+
+    None unless all are 8-bit 4:2:0, equal in size and colours, and so large that it is much less than all of `hsv`.
+    """
+    frame = pictures[0].frame
+    kinds = {
+        (p.frame.format.name, p.frame.width, p.frame.height, p.frame.colorspace, p.frame.color_range) for p in pictures
+    }
+    if len(kinds) > 1 or frame.format.name not in _PLANAR or min(frame.height, frame.width) < 2 * max(pixels.POINTS):
+        return None
+    h, w = pixels.POINTS
+    rows, columns = pixels.points(frame.height, frame.width)
+    blocks = _blocks(frame.format.name, h * len(pictures), w)
+    for place, picture in enumerate(pictures):
+        part = slice(place * h, (place + 1) * h)
+        luma, *chroma = picture.frame.planes
+        blocks.luma[part] = _rows(luma, frame.width)[rows].take(columns, axis=1)
+        for plane, out in zip(chroma, blocks.chroma, strict=True):
+            out[part] = _rows(plane, plane.line_size)[rows >> 1].take(columns >> 1, axis=1)
+    return pixels.to_hsv(_converted(blocks, frame)).reshape(3, len(pictures), h * w)
+
+
 def _convert_samples(frame: av.VideoFrame, sampler: pixels.Sampler) -> np.ndarray:
     """(3, h, w) uint8 RGB of the pixels that the sampler hits, converting no others.
 
     They are copied into a small 4:2:2 frame, one to each pair of pixels that shares its colour. swscale converts that
     by the same arithmetic as 4:2:0: so it makes of them exactly what it would make of the whole frame.
     """
-    h, w = pixels.grid_size(frame.height, frame.width)
-    blocks = _blocks(frame.format.name, h, w)
-    blocks.frame.colorspace, blocks.frame.color_range = frame.colorspace, frame.color_range
+    blocks = _blocks(frame.format.name, *pixels.grid_size(frame.height, frame.width))
     luma, *chroma = frame.planes
     sampler.copy_centres(_rows(luma, frame.width), blocks.luma)
     for plane, out in zip(chroma, blocks.chroma, strict=True):
         sampler.copy_centres(_rows(plane, frame.width // 2), out)
+    return _converted(blocks, frame)
+
+
+def _converted(blocks: "_Blocks", frame: av.VideoFrame) -> np.ndarray:
+    """(3, h, w) uint8 RGB of blocks that were filled from a frame."""
+    h, w = blocks.luma.shape
+    blocks.frame.colorspace, blocks.frame.color_range = frame.colorspace, frame.color_range
     green, blue, red = _reformatted(blocks.frame, "gbrp").planes
     small = np.empty((3, h, w), np.uint8)
     for channel, plane in zip(small, (red, green, blue), strict=True):

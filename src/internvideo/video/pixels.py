@@ -9,10 +9,12 @@ Small pictures are planar, (3, h, w). Knows no files, no frames and no threshold
 
 import threading
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 LONGEST = 256  # pixels on the longer side of a small picture (PySceneDetect's automatic downscale)
+POINTS = (48, 96)  # rows and columns of a picture that a glance falls on
 _ONE = 2048  # weights of bilinear sampling are whole 2048ths (OpenCV's 11 bits)
 
 _LOCAL = threading.local()
@@ -48,6 +50,20 @@ def axis(source: int, target: int) -> Axis:
     second = np.rint((places - first) * _ONE).astype(np.int32)
     outside = (first < 0) | (first >= source - 1)
     return Axis(np.clip(first, 0, source - 1), np.where(outside, 0, second).astype(np.int32))
+
+
+@lru_cache(maxsize=16)
+def points(height: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    """(48,) rows and (96,) columns, int: one at random in each of as many equal parts, always the same for one size.
+
+    Uneven, so that no regular pattern (fields, stripes, blocks of a codec) can lie between them.
+    """
+    rng = np.random.default_rng(1)
+    rows, columns = (
+        ((np.arange(n) + rng.random(n)) * size / n).astype(np.intp)
+        for n, size in zip(POINTS, (height, width), strict=True)
+    )
+    return rows, columns
 
 
 class Sampler:

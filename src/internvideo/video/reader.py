@@ -193,22 +193,27 @@ class Video:
             return list(self._index.on_screen(np.array([tick for tick in moments if tick < end] or [first])))
         return pick_from(sampling.FRAME_POLICIES, policy, "frame policy")(len(self), count)
 
-    def pictures(self, start: int | None = None, stop: int | None = None) -> Iterator[Picture]:
+    def pictures(self, start: int | None = None, stop: int | None = None, *, draft: bool = False) -> Iterator[Picture]:
         """Every frame that decodes with start <= tick < stop, in presentation order, without colour conversion.
 
         Begins at the last key frame before `start`; what does not decode is left out and counted in `damage`.
+        draft: frames that no other refers to may come without the loop filter of their codec: `Picture.draft` tells.
         """
         index = self._index
         first = 0 if start is None else int(np.searchsorted(index.ticks, start))
         end = len(index) if stop is None else int(np.searchsorted(index.ticks, stop))
         keys = set(index.starts.tolist())
         rotation: int | None = None
-        for number, frame in self._sweep(first, end):
+        ticking = self.time_base
+        draft = draft and self._decoder.can_draft
+        for number, frame in self._sweep(first, end, draft=draft):
             if rotation is None:
                 rotation = orientation(frame)[0]
             tick = int(index.ticks[number])
-            seconds = float(tick * self.time_base)
-            yield Picture(frame, number=number, tick=tick, seconds=seconds, key=number in keys, rotation=rotation)
+            seconds = tick * ticking.numerator / ticking.denominator
+            picture = Picture(frame, number=number, tick=tick, seconds=seconds, key=number in keys, rotation=rotation)
+            picture.draft = draft and not frame.key_frame
+            yield picture
 
     def blocks(self, length: int, *, size: Size | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """All frames that decode, `length` at a time: (numbers (n,) int64, frames (n, H, W, 3) uint8 RGB), n <= length.
@@ -366,12 +371,12 @@ class Video:
             self._use_one_thread()
             yield from pick(self._decoder, index, remaining)
 
-    def _sweep(self, first: int, stop: int) -> Iterator[tuple[int, av.VideoFrame]]:
+    def _sweep(self, first: int, stop: int, *, draft: bool = False) -> Iterator[tuple[int, av.VideoFrame]]:
         """A pass with a decoder of its own, so that frames can be fetched while it is under way."""
         index = self._index
         self.damage = damage = Damage(expected=max(0, stop - first))
         for threads in dict.fromkeys((self._threads, 1)):
-            decoder = StreamDecoder(self.path, self.stream, self.limits, threads)
+            decoder = StreamDecoder(self.path, self.stream, self.limits, threads, draft=draft)
             try:
                 for number, frame in sweep(decoder, index, first, stop, damage):
                     yield number, frame
