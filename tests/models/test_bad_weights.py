@@ -65,7 +65,8 @@ def test_no_network_takes_the_weights_of_another(states, name, other):
     if name == other:
         return
     related = {"clip-b-16-debug", "internvideo-mm-b-16-debug"}  # one network, and what it grows from
-    if {name, other} <= related:
+    begun = ("videomae-b-16-debug", "videomae-b-16-pretrain-debug")  # a classifier begins with its pre-training
+    if {name, other} <= related or (name, other) == begun:
         return
     with pytest.raises(WeightsError):
         MODELS[name].load(states[other])
