@@ -87,7 +87,39 @@ def _suite(given: argparse.Namespace, reader: dict[str, str], options: list[str]
     return table.exit_code
 
 
+def _localise_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("videos", nargs="+", metavar="VIDEO", help="video files")
+    parser.add_argument("--head", required=True, metavar="W", help="weights of the head: run/model of a training")
+    parser.add_argument("--head-model", default="actionformer-thumos14", metavar="M", help="name of the head's network")
+    parser.add_argument("--labels", metavar="FILE", help="names of the classes, in the order of their numbers")
+    parser.add_argument("--window", type=int, metavar="N", help="frames per row of features, as the head was trained")
+    parser.add_argument("--stride", type=int, metavar="N", help="frames from row to row")
+    parser.add_argument("--top", type=int, default=20, metavar="N", help="how many segments at most (default 20)")
+    parser.add_argument("--least", type=float, default=0.1, metavar="S", help="lowest score that is told (default 0.1)")
+    parser.add_argument("--plot", default="", metavar="FILE.png", help="draw the segments on a timeline of the video")
+    model_options(parser)
+
+
+def _localise(given: argparse.Namespace) -> int:
+    from internvideo.jobs.features import Windows
+    from internvideo.jobs.labels import read_labels
+    from internvideo.jobs.localise import run_localise
+
+    found, code = run_localise(
+        given.videos, head=given.head, head_name=given.head_model, model=given.model, weights=given.weights,
+        windows=Windows(window=given.window, stride=given.stride),
+        labels=read_labels(given.labels) if given.labels else (),
+        top=given.top, least=given.least, picture=given.plot, device=given.device,
+    )  # fmt: skip
+    for one in found:
+        show(one.as_row(), given.as_json, lambda one=one: f"{one.video}\n{one.as_text()}")  # type: ignore[misc]
+    return code
+
+
 EVALUATION_VERBS = (
+    Verb("localise", "Find when which action happens in videos of yours, and draw it on a timeline.",
+         "internvideo localise film.mp4 --model videomae-b-16-k400 --head run/model --stride 4 --plot film.png",
+         _localise_options, _localise),
     Verb("evaluate", "Mark a network, or a file of predictions, on a task.",
          "internvideo evaluate retrieval --data moving_shapes --model viclip-b-16-debug --json",
          _evaluate_options, _evaluate),

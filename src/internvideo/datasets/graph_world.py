@@ -14,6 +14,7 @@ from internvideo.datasets.room_to_room import Episode, House
 VIEWS = 12
 WORDS = ("<pad>", "<stop>", *COLOURS, *SHAPES)  # of instructions, by number
 NOISE = 0.1
+MOST = 4  # ways from a place
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,37 +63,48 @@ def word_numbers(instruction: str, length: int) -> np.ndarray:
 
 
 def _house(scan: str, places: int, rng: np.random.Generator) -> tuple[House, list[tuple[str, str]]]:
-    """Places that keep apart, joined to their three or more nearest until all hang together; all look differently."""
-    positions = np.zeros((places, 3))
-    for place in range(places):
-        while True:
-            spot = rng.uniform(0, 4 * places**0.5, 2)
-            if place == 0 or np.linalg.norm(positions[:place, :2] - spot, axis=-1).min() > 2.5:
-                positions[place, :2] = spot
-                break
-    apart = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
-    for joined in range(3, places):
-        nearest = apart.argsort(1)[:, 1 : joined + 1]
-        edges = np.zeros((places, places), bool)
-        edges[np.arange(places)[:, None], nearest] = True
-        house = House(scan, tuple(f"p{n}" for n in range(places)), positions, np.where(edges | edges.T, apart, np.inf))
+    """Places that keep apart, the nearest joined first, up to MOST ways each, every way in a view of its own."""
+    names, every = tuple(f"p{number}" for number in range(places)), [(c, s) for c in COLOURS for s in SHAPES]
+    while True:
+        positions = np.zeros((places, 3))
+        positions[:, :2] = _apart(places, rng)
+        apart = np.linalg.norm(positions[:, None] - positions[None], axis=-1)
+        lengths, taken = np.full((places, places), np.inf), [set[int]() for _ in range(places)]
+        pairs = [(one, other) for one in range(places) for other in range(one + 1, places)]
+        for one, other in sorted(pairs, key=lambda pair: float(apart[pair])):
+            there, back = _view(positions, one, other), _view(positions, other, one)
+            free = there not in taken[one] and back not in taken[other]
+            if free and len(taken[one]) < MOST and len(taken[other]) < MOST:
+                lengths[one, other] = lengths[other, one] = apart[one, other]
+                taken[one].add(there)
+                taken[other].add(back)
+        house = House(scan, names, positions, lengths)
         if house.islands() == 1:
-            break
-    every = [(colour, shape) for colour in COLOURS for shape in SHAPES]
-    look = [every[number] for number in rng.permutation(len(every))[:places]]
-    return house, look
+            return house, [every[number] for number in rng.permutation(len(every))[:places]]
+
+
+def _apart(places: int, rng: np.random.Generator) -> np.ndarray:
+    """(N, 2) metres, no two nearer than 2.5."""
+    spots: list[np.ndarray] = []
+    while len(spots) < places:
+        spot = rng.uniform(0, 4 * places**0.5, 2)
+        if all(np.linalg.norm(spot - other) > 2.5 for other in spots):
+            spots.append(spot)
+    return np.stack(spots)
+
+
+def _view(positions: np.ndarray, here: int, there: int) -> int:
+    apart = positions[there] - positions[here]
+    return round(float(np.arctan2(apart[0], apart[1])) / (2 * np.pi / VIEWS)) % VIEWS
 
 
 def _seen(house: House, look: list[tuple[str, str]], rng: np.random.Generator) -> np.ndarray:
-    """(N, VIEWS, width): in the direction of every neighbour what stands there; the nearest hides what is behind."""
+    """(N, VIEWS, width): in the direction of every neighbour what stands there, with noise everywhere."""
     colours, shapes = list(COLOURS), list(SHAPES)
     seen = rng.normal(0, NOISE, (len(house.names), VIEWS, len(colours) + len(shapes))).astype(np.float32)
     for here in range(len(house.names)):
-        ways = house.neighbours(here)
-        for there in ways[np.argsort(-house.lengths[here, ways])].tolist():
-            apart = house.positions[there] - house.positions[here]
-            view = round(float(np.arctan2(apart[0], apart[1])) / (2 * np.pi / VIEWS)) % VIEWS
-            seen[here, view] = rng.normal(0, NOISE, seen.shape[-1])
+        for there in house.neighbours(here).tolist():
+            view = _view(house.positions, here, there)
             seen[here, view, colours.index(look[there][0])] += 1
             seen[here, view, len(colours) + shapes.index(look[there][1])] += 1
     return seen

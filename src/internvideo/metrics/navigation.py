@@ -11,6 +11,7 @@ from typing import Literal
 import numpy as np
 
 SUCCESS_METRES = 3.0
+TOGETHER = 256  # episodes whose warping is computed at once
 Warp = Literal["exact", "fast"]
 Cells = list[tuple[int, int, int]]  # (row, first column, last column) of each row of a band
 
@@ -55,24 +56,44 @@ def warping_costs(paths: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> 
     The cheapest monotone pairing of all positions, Euclidean. All episodes advance together along anti-diagonals, so
     the loop is as long as the longest pair, not as their product.
     """
+    costs = np.zeros(len(paths))
+    order = np.argsort([len(path) + len(truth) for path, truth in zip(paths, truths, strict=True)], kind="stable")
+    for first in range(0, len(order), TOGETHER):
+        chosen = order[first : first + TOGETHER]
+        costs[chosen] = _together([paths[row] for row in chosen], [truths[row] for row in chosen])
+    return costs
+
+
+def _together(paths: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> np.ndarray:
+    """Row i of the table of distances is shifted right by i, so that a column of it is an anti-diagonal.
+
+    Padding behind the ends of paths does no harm: no way leads back from there.
+    """
     rows, columns = (np.array([len(path) for path in each]) for each in (paths, truths))
-    if not len(rows):
-        return np.zeros(0)
-    longest = int(rows.max())
-    padded, others = _padded(paths), _padded(truths)
-    places = np.arange(longest)
-    costs = np.empty(len(rows))
-    before, last = np.full((2, len(rows), longest), np.inf)
-    for diagonal in range(int((rows + columns).max()) - 1):
-        column = diagonal - places
-        inside = (column >= 0) & (column < columns[:, None]) & (places < rows[:, None])
-        step = np.linalg.norm(padded - others[:, np.clip(column, 0, others.shape[1] - 1)], axis=-1)
-        arrive = np.minimum(last, np.minimum(_shifted(last), _shifted(before)))
-        if diagonal == 0:
-            arrive[:, 0] = 0.0
-        before, last = last, np.where(inside, step + arrive, np.inf)
-        ended = rows + columns - 2 == diagonal
-        costs[ended] = last[ended, rows[ended] - 1]
+    count, high, wide = len(rows), int(rows.max()), int(columns.max())
+    ours, theirs = _padded(paths), _padded(truths)
+    steps = np.zeros((count, high, wide))
+    for axis in range(ours.shape[-1]):
+        steps += np.square(ours[:, :, None, axis] - theirs[:, None, :, axis])
+    np.sqrt(steps, out=steps)
+    shifted = np.full((count, high * (high + wide)), np.inf)  # never asked for, as no way leads back
+    view = np.lib.stride_tricks.as_strided(
+        shifted, (count, high, wide), (shifted.strides[0], (high + wide + 1) * shifted.itemsize, shifted.itemsize)
+    )
+    view[:] = steps
+    diagonals = np.ascontiguousarray(shifted.reshape(count, high, high + wide).transpose(2, 0, 1))
+    costs = np.empty(count)
+    before, last = np.full((2, count, high + 1), np.inf)
+    before[:, 0] = 0.0
+    ends = rows + columns - 2
+    for number in range(int(ends.max()) + 1):
+        here = np.full((count, high + 1), np.inf)
+        np.minimum(last[:, 1:], last[:, :-1], out=here[:, 1:])
+        np.minimum(here[:, 1:], before[:, :-1], out=here[:, 1:])
+        here[:, 1:] += diagonals[number]
+        before, last = last, here
+        ended = np.flatnonzero(ends == number)
+        costs[ended] = here[ended, rows[ended]]
     return costs
 
 
@@ -81,10 +102,6 @@ def _padded(paths: Sequence[np.ndarray]) -> np.ndarray:
     for row, path in zip(table, paths, strict=True):
         row[: len(path)] = path
     return table
-
-
-def _shifted(values: np.ndarray) -> np.ndarray:
-    return np.concatenate([np.full((len(values), 1), np.inf), values[:, :-1]], axis=1)
 
 
 def ndtw(

@@ -1,0 +1,121 @@
+"""Official files of the challenges: what their servers take, written from predictions; and read, if others wrote them.
+
+Numbers are plain ints and floats: some servers refuse anything else.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from internvideo.datasets.ava import write_ava
+from internvideo.datasets.ego4d import WordQuery
+from internvideo.datasets.lists import BadList, cell, class_number, class_numbers, json_file, number, record
+from internvideo.datasets.sample import PathLike
+from internvideo.tasks.predictions import Boxes, Segments
+
+
+def write_activitynet(
+    path: PathLike, found: Mapping[str, Segments], classes: Sequence[str], version: str = "VERSION 1.3"
+) -> None:
+    """ActivityNet, HACS, FineAction and THUMOS14: the segments of each video, best first."""
+    results = {name: _rows(one, classes) for name, one in found.items()}
+    _write(path, {"version": version, "results": results, "external_data": {}})
+
+
+def read_activitynet(path: PathLike, classes: Sequence[str]) -> dict[str, Segments]:
+    """The predictions of such a file. Labels that are not known get the number -1, which no truth has."""
+    numbers = class_numbers(classes)
+    found: dict[str, Segments] = {}
+    for name, rows in record(cell(record(json_file(path), f"`{path}`"), "results", path), "results").items():
+        spans = np.array([cell(row, "segment", path) for row in rows], np.float64).reshape(-1, 2)
+        scores = np.array([number(cell(row, "score", path), "score", path) for row in rows])
+        labels = [_known(numbers, str(cell(row, "label", path)), path) for row in rows]
+        found[name] = Segments(name, spans, scores, np.array(labels, np.int64))
+    return found
+
+
+def _known(numbers: Mapping[str, int], label: str, path: PathLike) -> int:
+    try:
+        return class_number(numbers, label, path)
+    except BadList:
+        return -1
+
+
+def write_moments(path: PathLike, found: Mapping[str, Segments], classes: Sequence[str]) -> None:
+    """Ego4D moment queries: the same segments for detection and for retrieval."""
+    results = {clip: _rows(one, classes) for clip, one in found.items()}
+    about = {"version": "1.0", "challenge": "ego4d_moment_queries"}
+    _write(path, {**about, "detect_results": results, "retrieve_results": results})
+
+
+def write_word_queries(path: PathLike, queries: Sequence[WordQuery], found: Mapping[str, Segments]) -> None:
+    """Ego4D natural-language queries: the five best windows of each; a query without any gets none."""
+    rows = []
+    for query in queries:
+        one = found.get(query.name)
+        times: list[list[float]] = []
+        if one is not None:
+            best = np.argsort(-one.scores, kind="stable")[:5]
+            times = [[float(second) for second in one.spans[place]] for place in best]
+        about = {"clip_uid": query.clip, "annotation_uid": query.annotation, "query_idx": query.number}
+        rows.append({**about, "predicted_times": times})
+    _write(path, {"version": "1.0", "challenge": "ego4d_nlq_challenge", "results": rows})
+
+
+def write_next_objects(path: PathLike, found: Mapping[str, Boxes]) -> None:
+    """Ego4D short-term anticipation: labels are nouns; `more` holds verbs and seconds; boxes are pixels here."""
+    results = {
+        uid: [
+            {
+                "box": [float(value) for value in box],
+                "noun_category_id": int(noun),
+                "verb_category_id": int(verb),
+                "time_to_contact": float(seconds),
+                "score": float(score),
+            }
+            for box, noun, verb, seconds, score in zip(
+                one.boxes, one.labels, one.more["verbs"], one.more["seconds"], one.scores, strict=True
+            )
+        ]
+        for uid, one in found.items()
+    }
+    challenge = "ego4d_short_term_object_interaction_anticipation"
+    _write(path, {"version": "1.0", "challenge": challenge, "results": results})
+
+
+def write_hands(path: PathLike, found: Mapping[str, np.ndarray]) -> None:
+    """Ego4D future hands: 20 numbers per clip from (5, 2, 2): moment, hand, (x, y)."""
+    _write(path, {name: [float(value) for value in points.reshape(-1)] for name, points in found.items()})
+
+
+def write_keyframes(path: PathLike, found: Mapping[str, Boxes]) -> None:
+    """AVA: a row per box and class. Names are `video,second`."""
+    write_ava(
+        path,
+        (
+            (*_keyframe(name), box, int(label), float(score))
+            for name, one in found.items()
+            for box, label, score in zip(one.boxes, one.labels, one.scores, strict=True)
+        ),
+    )
+
+
+def _keyframe(name: str) -> tuple[str, float]:
+    video, _, second = name.rpartition(",")
+    return video, float(second)
+
+
+def _rows(one: Segments, classes: Sequence[str]) -> list[dict[str, Any]]:
+    order = np.argsort(-one.scores, kind="stable")
+    return [
+        {"label": classes[int(one.labels[place])], "score": float(one.scores[place]),
+         "segment": [float(second) for second in one.spans[place]]}
+        for place in order
+    ]  # fmt: skip
+
+
+def _write(path: PathLike, content: Any) -> None:
+    Path(path).write_text(json.dumps(content), "utf-8")
