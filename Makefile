@@ -57,6 +57,7 @@ bench: $(READY) $(BENCH_READY) ## paired benchmarks against named peers; prints 
 
 docs: $(READY) ## write the generated pages
 	@$(RUN)python -m internvideo.app.reference docs/reference/cli.md
+	@$(RUN)python -m internvideo.app.recipe_page docs/recipes.md
 
 clean: ## remove what the targets made (not .venv)
 	@rm -rf demo build benchmarks/out .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -16,6 +16,20 @@ def test_the_command_line_reference_is_fresh():
     assert page.read_text("utf-8") == reference(), "stale: run `make docs`"
 
 
+def test_the_page_of_recipes_is_fresh():
+    """Costs take a minute to count, so what every recipe says is compared, and the costs of two."""
+    from internvideo.app.recipe_page import files, fingerprint, row
+
+    lines = (ROOT / "docs" / "recipes.md").read_text("utf-8").splitlines()
+    rows = {line.split("[")[1].split("]")[0]: line for line in lines if line.startswith("| [")}
+    recipes = files(ROOT / "configs")
+    assert list(rows) == [file.stem for file in recipes], "stale: run `make docs`"
+    for file in recipes:
+        assert fingerprint(file) in rows[file.stem], f"{file.stem} is stale: run `make docs`"
+    for file in recipes[:: len(recipes) - 1]:
+        assert rows[file.stem] == row(file), f"{file.stem} is stale: run `make docs`"
+
+
 def test_every_verb_has_an_example_in_its_help():
     import argparse
 

@@ -173,6 +173,24 @@ def whole(value: Tensor) -> Tensor:
     return value.full_tensor() if isinstance(value, DTensor) else value
 
 
+def is_cut(value: Tensor) -> bool:
+    """Whether processes hold shares of it."""
+    return isinstance(value, DTensor)
+
+
+def share(value: Tensor) -> Tensor:
+    """The rows of it that this process holds, by rank in order; all of a tensor that is not cut."""
+    return value.to_local() if isinstance(value, DTensor) else value
+
+
+def all_true(flag: bool) -> bool:
+    """Whether it is so on every process."""
+    if world() == 1:
+        return flag
+    kind = "cuda" if dist.get_backend() == "nccl" else "cpu"
+    return bool(mean(torch.tensor(float(flag), device=kind)) == 1)
+
+
 def put(value: Tensor, into: Tensor) -> None:
     """Copy a whole tensor into one of which this process may hold a share."""
     with torch.no_grad():

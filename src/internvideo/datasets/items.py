@@ -44,12 +44,17 @@ class ClipRecipe:
         return self.repeats, 3, frames, self.preprocess.size, self.preprocess.size
 
 
-def make(recipe: ClipRecipe, sample: Sample, key: Sequence[int], clips: np.ndarray) -> list[int]:
-    """Fill `clips` (`recipe.shape`, float32) and give the token ids (`context` of them). Raises a `VideoError`."""
+def make(
+    recipe: ClipRecipe, sample: Sample, key: Sequence[int], clips: np.ndarray, frames_drawn: str | None = None
+) -> list[int]:
+    """Fill `clips` (`recipe.shape`, float32) and give the token ids (`context` of them). Raises a `VideoError`.
+
+    frames_drawn: a key of `FRAME_DRAWS`, if training views of this sample are not drawn as the recipe says.
+    """
     rng = np.random.default_rng(list(key))
     text = _caption(recipe, sample, rng) if recipe.context else []
     read = _kept(recipe.kept_bytes).frames_of if recipe.kept_bytes else frames_of
-    frames = read(sample, partial(_choose, recipe, rng))
+    frames = read(sample, partial(_choose, recipe, rng, frames_drawn))
     for clip in clips:
         if recipe.augment is None:
             clip[...] = preprocess(frames, recipe.preprocess)
@@ -64,11 +69,11 @@ def _kept(limit: int) -> Kept:
     return Kept(limit)
 
 
-def _choose(recipe: ClipRecipe, rng: np.random.Generator, num_frames: int) -> Sequence[int]:
+def _choose(recipe: ClipRecipe, rng: np.random.Generator, drawn: str | None, num_frames: int) -> Sequence[int]:
     count = recipe.preprocess.frame_count
     if recipe.augment is None:
         return pick(FRAME_POLICIES, recipe.preprocess.frames, "frame policy")(num_frames, count)
-    return FRAME_DRAWS[recipe.augment.frames](num_frames, count, rng)
+    return FRAME_DRAWS[drawn or recipe.augment.frames](num_frames, count, rng)
 
 
 def _caption(recipe: ClipRecipe, sample: Sample, rng: np.random.Generator) -> list[int]:

@@ -18,11 +18,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from internvideo.datasets.augment import FRAME_DRAWS
 from internvideo.datasets.items import ClipRecipe
 from internvideo.datasets.order import Mixture, Place
 from internvideo.datasets.sample import Coverage, Sample, Samples, coverage, hash_of
 from internvideo.datasets.workers import Workers
-from internvideo.errors import UsageError, VideoError
+from internvideo.errors import UsageError, VideoError, pick
 
 Batch = dict[str, Tensor | str]
 ATTEMPTS = 32  # samples that may be broken one after the other
@@ -36,13 +37,19 @@ class TooManyBroken(VideoError):
 
 @dataclass(frozen=True)
 class Corpus:
-    """One set of a mixture, of one medium. share: relative part of all items; None: its length."""
+    """One set of a mixture, of one medium. share: relative part of all items; None: its length.
+
+    frames: how frames of training views are drawn, if not as the recipe of the loader says (a key of `FRAME_DRAWS`).
+    """
 
     name: str
     samples: Samples
     share: float | None = None
+    frames: str | None = None
 
     def __post_init__(self) -> None:
+        if self.frames is not None:
+            pick(FRAME_DRAWS, self.frames, "drawing of frames")
         if not len(self.samples):
             raise UsageError(f"the list `{self.name}` is empty", "is it the right file, split or view?")
         if len(self.samples.media) > 1:
@@ -217,7 +224,9 @@ class Loader:
             corpus = self.corpora[place.corpus]
             sample = corpus.samples[place.number]
             try:
-                text = self._workers.make(sample, (self._mixture.seed, epoch, place.slot, attempt), clips)
+                text = self._workers.make(
+                    sample, (self._mixture.seed, epoch, place.slot, attempt), clips, corpus.frames
+                )
             except VideoError as problem:
                 broken.append((sample.path, problem))
                 place = self._mixture.instead(epoch, place, attempt)

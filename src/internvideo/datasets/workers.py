@@ -55,16 +55,16 @@ class Workers:
             done.set_exception(error)
         return done
 
-    def make(self, sample: Sample, key: Sequence[int], clips: np.ndarray) -> list[int]:
+    def make(self, sample: Sample, key: Sequence[int], clips: np.ndarray, drawn: str | None = None) -> list[int]:
         """`items.make`, by the process of this thread if there are processes."""
         if not self._processes:
-            return make(self._recipe, sample, key, clips)
+            return make(self._recipe, sample, key, clips, drawn)
         process: _Process | None = getattr(self._local, "process", None)
         if process is None:
             size = max(int(np.prod(self._recipe.shape(media))) for media in ("video", "image"))
             process = self._local.process = _Process(self._recipe, size)
             self._started.append(process)
-        return process.make(sample, key, clips)
+        return process.make(sample, key, clips, drawn)
 
     def close(self) -> None:
         """Stop all workers; items under way are finished first."""
@@ -99,10 +99,10 @@ class _Process:
                 'put what your script does below `if __name__ == "__main__":`, or use threads or no workers',
             ) from error
 
-    def make(self, sample: Sample, key: Sequence[int], clips: np.ndarray) -> list[int]:
+    def make(self, sample: Sample, key: Sequence[int], clips: np.ndarray, drawn: str | None) -> list[int]:
         for _ in range(2):
             try:
-                self._pipe.send((self._block.name, sample, tuple(key)))
+                self._pipe.send((self._block.name, sample, tuple(key), drawn))
                 if not self._pipe.poll(SILENCE):
                     raise EOFError
                 problem, text = self._pipe.recv()
@@ -139,11 +139,11 @@ def _serve(pipe: Connection, recipe: ClipRecipe) -> None:
     shared: SharedMemory | None = None
     try:
         while True:
-            block, sample, key = pipe.recv()
+            block, sample, key, drawn = pipe.recv()
             shared = shared or SharedMemory(block)
             clips = np.ndarray(recipe.shape(sample.media), np.float32, shared.buf)
             try:
-                pipe.send((None, make(recipe, sample, key, clips)))
+                pipe.send((None, make(recipe, sample, key, clips, drawn)))
             except VideoError as problem:
                 pipe.send((problem, []))
             except Exception:  # our mistake, not the file's

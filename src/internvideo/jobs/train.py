@@ -133,8 +133,17 @@ def run_train(
         return _Run(recipe, Path(out), corpora, held_out, device).go(changed)
 
 
-def estimate(name: str, out: str | os.PathLike[str] | None = None, *, overrides: Sequence[str] = ()) -> TrainCost:
-    """What `run_train` would cost on this machine. Writes nothing. out: an earlier run, whose speed counts."""
+def estimate(
+    name: str,
+    out: str | os.PathLike[str] | None = None,
+    *,
+    overrides: Sequence[str] = (),
+    peak: float | None = None,
+) -> TrainCost:
+    """What `run_train` would cost on this machine. Writes nothing.
+
+    out: an earlier run, whose speed counts. peak: operations per second of another machine; nothing is tried here then.
+    """
     recipe = recipe_of(name, overrides)
     if isinstance(recipe.objective, Classify) and not recipe.objective.classes:
         recipe = _with_classes(recipe, [read_corpus(each) for each in recipe.corpora])
@@ -148,8 +157,9 @@ def estimate(name: str, out: str | os.PathLike[str] | None = None, *, overrides:
     clips = clip_recipe(recipe, card, _context(recipe, model, card))
     measured = (speeds[-1], "measured by this run so far") if speeds else None
     cost = train_cost(recipe, model.to("meta"), clips, samples=samples, steps=_steps(recipe, epoch),
-                      peak=_peak(recipe, device), measured=measured)  # fmt: skip
-    if measured or TRIED_CLIPS / cost.clips_per_s > TRIED_SECONDS:
+                      peak=peak or _peak(recipe, device), world=0 if distributed.world() == 1 else distributed.world(),
+                      measured=measured)  # fmt: skip
+    if measured or peak or TRIED_CLIPS / cost.clips_per_s > TRIED_SECONDS:
         return cost
     tried, count = tried_speed(
         begin(replace(recipe, weights=None, merge=None, part_weights={})).to(device), recipe, clips

@@ -5,7 +5,8 @@ backward pass; what libraries take beside is unknown, and so is whether the inpu
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -21,7 +22,7 @@ from internvideo.jobs.talk import columns, duration, size
 from internvideo.models.cost import measure
 from internvideo.models.meta import shapes_only
 from internvideo.models.viclip import ViCLIP
-from internvideo.training.learner import Learner, learn_from
+from internvideo.training.learner import Learner, blocks_of, learn_from
 from internvideo.training.objectives import Contrastive, Look, Objective
 from internvideo.training.recipe import TrainRecipe
 
@@ -37,6 +38,7 @@ class TrainCost:
     trained: int
     samples: int
     steps: int
+    processes: int  # that memory is meant for
     clips_per_step: int
     flops_per_clip: int  # forward and backward
     flops_per_step: int
@@ -63,7 +65,9 @@ class TrainCost:
             ("steps", f"{self.steps:,} of {self.clips_per_step:,} clips"),
             ("operations", f"{self.flops_per_step / 1e12:,.3g} TFLOP per step, "
                            f"{self.flops_per_step * self.steps / 1e15:,.3g} PFLOP in all"),
-            ("memory", f"about {size(self.memory_bytes)} per process, {size(self.activation_bytes)} of it activations"),
+            ("memory", f"about {size(self.memory_bytes)} in each of {self.processes} processes, "
+                       f"{size(self.activation_bytes)} of it activations" if self.processes > 1 else
+                       f"about {size(self.memory_bytes)}, {size(self.activation_bytes)} of it activations"),
             ("written", f"{size(self.checkpoint_bytes)} of checkpoints"),
             ("time", f"about {duration(seconds)} at {self._speed} clips/s, if the input keeps up"),
             ("speed", self.rate),
@@ -84,12 +88,11 @@ def step_cost(model: nn.Module, objective: Objective, clips: ClipRecipe, *, reco
     with shapes_only():
         batch = {name: torch.zeros(1, dtype=torch.int64) for name in ("uid", "source", "label")}
         batch |= {"video": torch.empty(1, *shape), "text": torch.zeros(1, max(clips.context, 1), dtype=torch.int64)}
-        learned = [value for value in model.parameters() if value.requires_grad]
-        for value in learned:  # the counter stumbles over views of what wants gradients
-            value.requires_grad_(False)
-        forward, _ = measure(lambda: _look(model, objective, batch))
-        for value in learned:
-            value.requires_grad_(True)
+        text = getattr(model, "text", None)
+        asleep = isinstance(text, nn.Module) and not any(value.requires_grad for value in text.parameters())
+        with _nothing_learns(model):
+            forward, _ = measure(lambda: _look(model, objective, batch))
+            idle = measure(lambda: model.encode_text(batch["text"]))[0] if asleep else 0  # type: ignore[operator]
         known = {value.untyped_storage()._cdata for value in (*model.parameters(), *model.buffers())}
         kept: dict[int, tuple[int, torch.UntypedStorage]] = {}  # storages stay, so that no number comes twice
 
@@ -101,7 +104,32 @@ def step_cost(model: nn.Module, objective: Objective, clips: ClipRecipe, *, reco
 
         with saved_tensors_hooks(keep, lambda value: value), _Attention():
             _look(model, objective, batch)
-    return StepCost(forward * (4 if recompute else 3), sum(count for count, _ in kept.values()))
+    bytes_kept = sum(count for count, _ in kept.values())
+    work = (4 if recompute else 3) * (forward - idle) + idle
+    return StepCost(work, _at_borders(model, objective, batch, bytes_kept) if recompute else bytes_kept)
+
+
+@contextmanager
+def _nothing_learns(model: nn.Module) -> Iterator[None]:
+    """PyTorch's counter of operations stumbles over views of weights that do, also where no gradient is kept."""
+    learning = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    model.requires_grad_(False)
+    yield
+    for parameter in learning:
+        parameter.requires_grad_(True)
+
+
+def _at_borders(model: nn.Module, objective: Objective, batch: Mapping[str, Tensor], kept: int) -> int:
+    """What is kept if blocks are computed again: what enters each of them, and the inside of one."""
+    entering: list[int] = []
+    hooks = [
+        block.register_forward_pre_hook(lambda _, given: entering.append(given[0].nbytes)) for block in blocks_of(model)
+    ]
+    with shapes_only(), _Attention():
+        _look(model, objective, batch)
+    for hook in hooks:
+        hook.remove()
+    return min(kept, sum(entering) + kept // max(len(entering), 1))
 
 
 def _look(model: nn.Module, objective: Objective, batch: Mapping[str, Tensor]) -> Look:
@@ -158,20 +186,22 @@ def train_cost(
     samples: int,
     steps: int,
     peak: float,
-    world: int = 1,
+    world: int = 0,
     measured: tuple[float, str] | None = None,
 ) -> TrainCost:
     """The cost of a run. model: on the meta device, prepared by the objective.
 
-    peak: operations per second of all processes; measured: clips per second if they are known, and where from.
+    peak: operations per second of all processes; world: how many there are, 0: as many as the recipe says; measured:
+    clips per second if they are known, and where from.
     """
+    world = world or recipe.processes
     one = step_cost(model, recipe.objective, replace(clips, repeats=1), recompute=recipe.recompute)
     values = [*model.parameters(), *model.buffers()]
     weights = sum(value.nbytes for value in values)
     trained = [value for value in model.parameters() if value.requires_grad]
     moments = 2 * sum(value.nbytes for value in trained)
     average = weights if recipe.average is not None else 0
-    kept = one.kept * recipe.batch // (world * recipe.parts) // (2 if recipe.precision == "bf16" else 1)
+    kept = one.kept * recipe.batch // (world * recipe.parts) // (1 if recipe.precision == "fp32" else 2)
     state = weights + moments + average
     usual = f"assumed: {USUAL_SHARE:.0%} of the {peak / 1e12:,.3g} TFLOP/s that large products reach here"
     speed, rate = measured or (USUAL_SHARE * peak / one.flops, usual)
@@ -180,6 +210,7 @@ def train_cost(
         trained=sum(value.numel() for value in trained),
         samples=samples,
         steps=steps,
+        processes=world,
         clips_per_step=recipe.batch,
         flops_per_clip=one.flops,
         flops_per_step=one.flops * recipe.batch,

@@ -13,7 +13,7 @@ from internvideo.config import plain
 from internvideo.datasets.items import ClipRecipe
 from internvideo.datasets.loader import Corpus
 from internvideo.datasets.moving_shapes.listed import Drawing, DrawnScenes
-from internvideo.datasets.moving_shapes.world import Plot, Split
+from internvideo.datasets.moving_shapes.world import MOTIONS, UNKNOWN_MOTIONS, Plot, Split
 from internvideo.datasets.readers import READERS
 from internvideo.datasets.sample import Samples, coverage, with_text
 from internvideo.datasets.table import read_table
@@ -35,14 +35,23 @@ CLASSES_SHOWN = 20
 
 
 def read_moving_shapes(
-    path: str, root: str, *, clips: int = 256, split: Split = "train", size: int = 64, seconds: float = 1.0
+    path: str,
+    root: str,
+    *,
+    clips: int = 256,
+    split: Split = "train",
+    size: int = 64,
+    seconds: float = 1.0,
+    plot: Plot | None = None,
 ) -> Samples:
     """The first scenes of a split with their captions, rendered as H.264 below the folder `path` if they are not there.
 
-    size: pixels per side; seconds: length of a clip. root: not used.
+    size: pixels per side; seconds: length of a clip; plot: only scenes of this kind. The class is the motion of what
+    moves first, numbered as in `MOTIONS`. root: not used.
     """
-    folder = _rendered(Path(path), clips, split, size, seconds)
-    return read_table(folder / "clips.jsonl", folder, corpus=f"moving_shapes/{split}")
+    folder = _rendered(Path(path), clips, split, size, seconds, plot)
+    classes = (*MOTIONS, *UNKNOWN_MOTIONS)
+    return read_table(folder / "clips.jsonl", folder, classes=classes, corpus=f"moving_shapes/{split}")
 
 
 def draw_moving_shapes(
@@ -61,14 +70,16 @@ def draw_moving_shapes(
     return DrawnScenes(Drawing(split=split, size=size, seconds=seconds, plot=plot, twins=twins, says=says), clips)
 
 
-def _rendered(path: Path, clips: int, split: Split, size: int, seconds: float) -> Path:
-    folder = path / f"{split}-{clips}-{size}px-{seconds:g}s"
+def _rendered(path: Path, clips: int, split: Split, size: int, seconds: float, plot: Plot | None) -> Path:
+    folder = path / f"{split}{'-' + plot if plot else ''}-{clips}-{size}px-{seconds:g}s"
     if not (folder / "clips.jsonl").is_file():
         from internvideo.datasets.moving_shapes import scene, write_clips
 
         if distributed.is_main():
             note(f"rendering {clips} clips of moving_shapes into {folder}")
-            write_clips(folder, [scene(split, number, seconds=seconds) for number in range(clips)], size=size)
+            write_clips(
+                folder, [scene(split, number, plot=plot, seconds=seconds) for number in range(clips)], size=size
+            )
         distributed.barrier()
     return folder
 
@@ -97,7 +108,7 @@ def read_corpus(recipe: CorpusRecipe, classes: Sequence[str] = ()) -> Corpus:
     samples = reader(recipe.list, root, **{**named, **recipe.options})
     if recipe.least_words:
         samples = with_text(samples, recipe.least_words)
-    return Corpus(recipe.name, samples, recipe.share)
+    return Corpus(recipe.name, samples, recipe.share, recipe.frames)
 
 
 def _options(reader: Callable[..., Samples]) -> list[str]:

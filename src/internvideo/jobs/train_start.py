@@ -40,11 +40,11 @@ def begin(recipe: TrainRecipe, *, shapes: bool = False) -> nn.Module:
 
 
 def merged_with_start(tuned: Weights, recipe: TrainRecipe) -> Weights:
-    """WiSE-FT (Wortsman et al. 2022): `merge` of what was learned, the rest of what the run began with.
+    """WiSE-FT (Wortsman et al. 2022): `merge` of what was learned, the rest of other weights.
 
     Parts that the beginning did not have (times, heads, scales) stay as learned.
     """
-    base = _changed(load_model(recipe.model, recipe.weights or NO_WEIGHTS), recipe).state_dict()
+    base = _changed(load_model(recipe.model, recipe.merge_with or recipe.weights or NO_WEIGHTS), recipe).state_dict()
     new = MODELS[recipe.model].new
     kept = [name for name in tuned if name.startswith(new) or base[name].shape != tuned[name].shape]
     return mix(base, tuned, recipe.merge if recipe.merge is not None else 1.0, kept)
@@ -79,7 +79,7 @@ def _with_classes(config: Any, recipe: TrainRecipe) -> Any:
 
 def _relabelled(weights: Weights, recipe: TrainRecipe) -> Weights:
     """A head whose rows are those of the classes of the recipe, found by name in the list that it was trained with."""
-    if recipe.relabel is None:
+    if recipe.relabel is None or weights["head.weight"].is_meta:
         return weights
     had, wanted = recipe.relabel
     numbers = class_numbers([newest_name(each) for each in lines(had)])

@@ -6,7 +6,7 @@ first, without gradients; then every part is computed again and told how its vec
 and for any way to cut the batch over processes and parts.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from typing import Any, Literal
 
@@ -127,17 +127,18 @@ def split(batch: Batch, parts: int) -> list[dict[str, Any]]:
 
 def compile_blocks(model: nn.Module) -> None:
     """Let `torch.compile` fuse every block (member of a list of modules) by itself: quick to compile, all models."""
-    for block in _blocks(model):
+    for block in blocks_of(model):
         block.compile()
 
 
 def recompute_blocks(model: nn.Module) -> None:
     """Keep no activations inside blocks, compute them again in the backward pass: less memory, a third more work."""
-    for block in _blocks(model):
+    for block in blocks_of(model):
         block.forward = _Recomputed(block.forward)
 
 
-def _blocks(model: nn.Module) -> Iterable[nn.Module]:
+def blocks_of(model: nn.Module) -> list[nn.Module]:
+    """The members of all lists of modules: what is compiled, computed again and shared out one by one."""
     return [block for part in model.modules() if isinstance(part, nn.ModuleList) for block in part]
 
 

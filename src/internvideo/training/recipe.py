@@ -4,19 +4,23 @@ Says nothing of where results go and how many processes there are: the same reci
 """
 
 import math
+import re
 import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
 from typing import Any, Literal
 
 from torch import nn
 
+from internvideo.config import load_recipe
 from internvideo.datasets.augment import Augment
-from internvideo.errors import UsageError
+from internvideo.errors import UsageError, nearest
 from internvideo.models.low_rank import LowRank
 from internvideo.training.objectives import Objective
 from internvideo.training.optim import (
+    VICLIP_UNDECAYED,
     Group,
     trainable,
     viclip_groups,
@@ -38,6 +42,9 @@ class CorpusRecipe:
     options: Mapping[str, Any] = field(default_factory=dict)  # what the reader takes beside list and root
     published: int | None = None  # samples that the list has where it was published: for estimates without it
     share: float | None = None  # relative part of all items; None: its length
+    frames: str | None = (
+        None  # how frames are drawn, if not as `augment` says (a key of `datasets.augment.FRAME_DRAWS`)
+    )
     least_words: int = 0  # over 0: captions with fewer words, and samples without any other, are left out
 
 
@@ -50,20 +57,32 @@ class Optimiser:
     weight_decay: float = 0.05
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
+    undecayed: tuple[str, ...] = ()  # viclip: regular expressions of names that do not shrink, beside the published
     layer_decay: float | None = None  # videomae: factor on the rate from layer to layer, from the head down
     other_rates: Mapping[str, float] = field(default_factory=dict)  # viclip: regular expression of names -> rate
 
     def groups_of(self, model: nn.Module) -> list[Group]:
         """All weights that are trained, with their own rates."""
         if self.groups == "viclip":
-            rates = dict(self.other_rates)
-            return viclip_groups(trainable(model), rate=self.rate, weight_decay=self.weight_decay, other_rates=rates)
+            found = trainable(model)
+            names = [name for name, _ in model.named_parameters()]
+            for pattern in (*self.undecayed, *self.other_rates):
+                if not any(re.search(pattern, name) for name in names):
+                    raise UsageError(f"no weight is called `{pattern}`, as the optimiser says", nearest(pattern, names))
+            kept = {name for name, _ in found if any(re.search(pattern, name) for pattern in self.undecayed)}
+            return viclip_groups(
+                found,
+                rate=self.rate,
+                weight_decay=self.weight_decay,
+                undecayed=VICLIP_UNDECAYED | kept,
+                other_rates=self.other_rates,
+            )
         towers = {name: part for name, part in model.named_modules() if isinstance(part, nn.ModuleList)}
         depth = len(towers.get("encoder.blocks", ()))
-        found = videomae_groups(
+        groups = videomae_groups(
             trainable(model), depth=depth, weight_decay=self.weight_decay, layer_decay=self.layer_decay
         )
-        return [Group(group.names, group.rate * self.rate, group.weight_decay) for group in found]
+        return [Group(group.names, group.rate * self.rate, group.weight_decay) for group in groups]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +91,14 @@ class Schedule:
 
     kind: Literal["viclip", "videomae"]
     warmup: float = 0.0  # epochs; may be part of one
+    warmup_steps: int | None = None  # instead of it
     lowest: float = 0.01  # share of the highest rate; viclip: never below it, videomae: where the cosine ends
     start: float = 0.0  # videomae: share of the highest rate at the first step
 
     def factor(self, steps: int, steps_per_epoch: int) -> Callable[[int], float]:
         """Step, from 0 -> what rates are multiplied with."""
-        warmup = min(self.warmup * steps_per_epoch, steps)
+        wanted = self.warmup * steps_per_epoch if self.warmup_steps is None else self.warmup_steps
+        warmup = min(wanted, steps)
         if self.kind == "viclip":
             return lambda step: viclip_schedule(step, warmup=warmup, total=steps, lowest=self.lowest)
         table = videomae_schedule(
@@ -118,7 +139,8 @@ class TrainRecipe:
     relabel: tuple[str, str] | None = None  # files of class names: of the head in `weights`, and those it shall have
     frozen: tuple[str, ...] = ()  # regular expressions that names of weights hold which do not learn, such as "^text"
     lora: LowRank | None = None  # learn small differences of some layers instead of the layers
-    merge: float | None = None  # WiSE-FT: share of what was learned in the network at the end, the rest is `weights`
+    merge: float | None = None  # WiSE-FT: share of what was learned in the network at the end
+    merge_with: str | None = None  # weights of the rest; None: those it began with
     held_out: CorpusRecipe | None = None  # what evaluation looks at
     cleaning: Literal["none", "viclip"] = "none"  # of captions, before the tokenizer
     shuffle: bool = True  # False: lists are gone through as they stand, one after the other
@@ -159,6 +181,11 @@ class TrainRecipe:
             )
         if not self.corpora:
             raise UsageError("the recipe has no corpora", "name at least one list to learn from")
+
+
+def beside(file: str, name: str) -> TrainRecipe:
+    """The recipe in the file `name` next to a recipe's own `file` (its `__file__`), to be changed with `replace`."""
+    return load_recipe(str(Path(file).with_name(name)), {}, TrainRecipe)
 
 
 def check_types(value: Any, path: str = "") -> None:

@@ -1,0 +1,40 @@
+"""A VideoMAE classifier, debug size, on the motions of single shapes of `moving_shapes`, from random weights.
+
+Run     internvideo train configs/finetune/moving_shapes_classify.py --out run
+Cost    printed by `--estimate`
+Expect  PENDING
+"""
+
+from internvideo.datasets.augment import Augment
+from internvideo.training.objectives import Classify
+from internvideo.training.recipe import CorpusRecipe, Optimiser, Schedule, TrainRecipe
+
+
+def config() -> TrainRecipe:
+    return TrainRecipe(
+        model="videomae-b-16-debug",
+        network=("head_scale=1.0",),
+        corpora=(
+            CorpusRecipe(
+                name="shapes",
+                reader="moving_shapes",
+                list="moving_shapes",
+                options={"clips": 512, "plot": "single"},
+            ),
+        ),
+        held_out=CorpusRecipe(
+            name="held out",
+            reader="moving_shapes",
+            list="moving_shapes",
+            options={"clips": 128, "plot": "single", "split": "validation"},
+        ),
+        objective=Classify(classes=16),
+        augment=Augment(frames="middle", crop="none", flip=0.0),  # classes say left and right
+        batch=32,
+        epochs=16,
+        optimiser=Optimiser(groups="videomae", rate=2e-3, weight_decay=0.05),
+        schedule=Schedule(kind="videomae", warmup=1.0),
+        clip=1.0,
+        save_every=64,
+        evaluate_every=64,
+    )

@@ -1,0 +1,18 @@
+"""ViCLIP-B/16 on ten million clips of InternVid, drawn so that films count alike (DIV); all else as on FLT.
+
+Run     internvideo train configs/pretrain/viclip_b_16_div.py --out runs/viclip_b_16_div
+Cost    printed by `--estimate`, and in docs/recipes.md
+Expect  not measured here
+"""
+
+from dataclasses import replace
+
+from internvideo.training.recipe import TrainRecipe, beside
+
+
+def config() -> TrainRecipe:
+    base = beside(__file__, "viclip_b_16_flt.py")
+    corpus = replace(
+        base.corpora[0], name="InternVid-10M-DIV", list="data/internvid/InternVid-10M-div.jsonl", published=10_647_458
+    )
+    return replace(base, corpora=(corpus,))
