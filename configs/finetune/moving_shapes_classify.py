@@ -2,7 +2,8 @@
 
 Run     internvideo train configs/finetune/moving_shapes_classify.py --out run
 Cost    printed by `--estimate`
-Expect  PENDING
+Expect  training loss from 2.8 (chance) to about 0.8: 128 clips are learned by heart and say nothing of others, so the
+        held-out accuracy stays near chance (6 %). More clips and epochs: `options` in this file
 """
 
 from internvideo.datasets.augment import Augment
@@ -19,22 +20,22 @@ def config() -> TrainRecipe:
                 name="shapes",
                 reader="moving_shapes",
                 list="moving_shapes",
-                options={"clips": 512, "plot": "single"},
+                options={"clips": 128, "plot": "single"},
             ),
         ),
         held_out=CorpusRecipe(
             name="held out",
             reader="moving_shapes",
             list="moving_shapes",
-            options={"clips": 128, "plot": "single", "split": "validation"},
+            options={"clips": 64, "plot": "single", "split": "validation"},
         ),
         objective=Classify(classes=16),
         augment=Augment(frames="middle", crop="none", flip=0.0),  # classes say left and right
         batch=32,
-        epochs=16,
-        optimiser=Optimiser(groups="videomae", rate=2e-3, weight_decay=0.05),
+        epochs=40,
+        optimiser=Optimiser(groups="videomae", rate=5e-3, weight_decay=0.05),
         schedule=Schedule(kind="videomae", warmup=1.0),
         clip=1.0,
-        save_every=64,
-        evaluate_every=64,
+        save_every=80,
+        evaluate_every=80,
     )

@@ -12,4 +12,4 @@ from internvideo.training.recipe import TrainRecipe, beside
 
 def config() -> TrainRecipe:
     base = beside(__file__, "viclip_l_14_msrvtt.py")
-    return replace(base, model="viclip-b-16", weights="runs/viclip_b_16_flt_unmasked")
+    return replace(base, model="viclip-b-16", weights="runs/viclip_b_16_flt_unmasked", parts=1)

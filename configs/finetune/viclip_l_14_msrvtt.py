@@ -29,6 +29,7 @@ def config() -> TrainRecipe:
         augment=AUGMENTS["viclip"],
         cleaning="viclip",
         batch=256,
+        parts=2,
         processes=8,
         steps=4_921,  # 7 times through the 20 captions of 9,000 clips
         optimiser=Optimiser(groups="viclip", rate=2e-5, weight_decay=0.02),

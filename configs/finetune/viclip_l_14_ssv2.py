@@ -29,6 +29,7 @@ def config() -> TrainRecipe:
         objective=Classify(classes=174),
         augment=AUGMENTS["uniformerv2-something"],
         repeats=2,
+        parts=2,
         epochs=22,
         optimiser=Optimiser(groups="viclip", rate=2e-5, weight_decay=0.05),
         schedule=Schedule(kind="videomae", warmup=5.0, start=0.05, lowest=0.05),

@@ -23,7 +23,7 @@ def config() -> TrainRecipe:
     base = beside(__file__, "videomae_b_16_k400.py")
     return replace(
         base,
-        weights="runs/videomae_b_16_ssv2",
+        weights="runs/videomae_b_16_pretrain_ssv2",
         preprocess=("frames=videomae-sparse",),
         objective=replace(base.objective, classes=174),
         augment=AUGMENTS["videomae-finetune-something"],

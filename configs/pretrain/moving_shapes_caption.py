@@ -2,7 +2,7 @@
 
 Run     internvideo train configs/pretrain/moving_shapes_caption.py --out run
 Cost    printed by `--estimate`
-Expect  PENDING
+Expect  not measured yet; the loss must halve (`make prove`)
 """
 
 from dataclasses import replace

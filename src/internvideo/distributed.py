@@ -131,8 +131,8 @@ def parallelize(module: nn.Module, how: How = "ddp", *, unused: bool = False) ->
     for parameter in module.parameters():
         dist.broadcast(parameter.data, 0)
     scalars = {parameter for parameter in module.parameters() if parameter.ndim == 0}  # cannot be cut
-    for block in [item for part in module.modules() if isinstance(part, nn.ModuleList) for item in part]:
-        fully_shard(block)
+    for block in [item for part in module.modules() if type(part) is nn.ModuleList for item in part]:
+        fully_shard(block, ignored_params=scalars)
     fully_shard(module, ignored_params=scalars)
     for parameter in scalars:
         parameter.register_post_accumulate_grad_hook(_average)  # type: ignore[no-untyped-call]

@@ -21,6 +21,8 @@ from internvideo.models.hub import from_pretrained
 from internvideo.models.low_rank import load_differences, merge
 from internvideo.models.weights import read_weights
 from internvideo.training.checkpoint import LATEST, RunChanged, weights_of
+from internvideo.training.learner import Learner
+from internvideo.training.loop import OutOfMemory
 from internvideo.training.objectives import MaskedPixels
 from tests.datasets.worlds import films
 
@@ -321,6 +323,28 @@ def test_a_bad_recipe_is_an_error_that_helps(changes, overrides, said, recipe, t
         run_train(recipe(changes), tmp_path / "run", overrides=overrides)
     assert said in str(caught.value)
     assert not (tmp_path / "run").exists()
+
+
+def test_too_little_memory_says_what_the_estimate_was_and_what_to_type(recipe, tmp_path, monkeypatch):
+    def full(*_):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(Learner, "forward", full)
+    with pytest.raises(OutOfMemory, match=r"no memory for 4 clips at once .*; the estimate was 0\.\d GB") as caught:
+        run_train(recipe(), tmp_path / "run")
+    assert "parts=2: train each batch in more parts" in caught.value.hint
+
+
+def test_captions_that_are_empty_are_left_out_and_huge_ones_cut(recipe, world, tmp_path):
+    listed = tmp_path / "listed.jsonl"
+    words = ["a film", "", "long " * 100_000, "word" * 50_000, "\x00\ud800", "a film"]
+    rows = [json.dumps({"file": f"{number}.mp4", "caption": text}) for number, text in enumerate(words)]
+    listed.write_text("\n".join(rows) + "\n", "utf-8")
+    given = [f"corpora.films.root={world}", "batch=5", "steps=1", "average=none"]
+    with pytest.raises(UsageError, match="1 of the 6 samples of `films` have no caption"):
+        run_train(recipe(CONTRASTIVE, listed), tmp_path / "none", overrides=given)
+    found = run_train(recipe(CONTRASTIVE, listed), tmp_path / "run", overrides=[*given, "corpora.films.least_words=1"])
+    assert found.last["loss"] > 0 and not found.broken
 
 
 def test_samples_without_class_or_caption_are_an_error_before_anything_is_written(recipe, world, tmp_path):

@@ -1,7 +1,6 @@
-"""Small models, batches and runs that several tests of training share; also the programs of other processes.
+"""Small models, batches and runs that several tests of training share; also the program of other processes.
 
-python -m tests.training.small together FOLDER     # one of several processes, started with torchrun's variables
-python -m tests.training.small run FOLDER STEPS    # a run that may be killed and started again
+python -m tests.training.small FOLDER     # one of several processes, started with torchrun's variables
 """
 
 import sys
@@ -12,7 +11,7 @@ import torch
 from torch import nn
 
 from internvideo import distributed
-from internvideo.models import cross_model, internvideo_mm, viclip, videomae
+from internvideo.models import cross_model, internvideo_mm, low_rank, viclip, videomae
 from internvideo.training.checkpoint import Checkpoints, State
 from internvideo.training.hooks import Average, Log, NaNGuard, Save
 from internvideo.training.learner import Learner, learn_from
@@ -47,6 +46,16 @@ def classifier():
     return videomae.VideoMAEClassifier(replace(videomae.CLASSIFIER_DEBUG, classes=5, head_scale=1.0))
 
 
+def adapted():
+    """Only low-rank differences and the head learn."""
+    model = classifier()
+    low_rank.adapt(model.encoder, low_rank.LowRank(rank=2))
+    model.mean_norm.requires_grad_(False)
+    for name, parameter in model.encoder.named_parameters():
+        parameter.requires_grad_(name.endswith((".up", ".down")))
+    return model
+
+
 def cross():
     debug = cross_model.CROSS_MODEL_DEBUG
     return cross_model.CrossModel(
@@ -61,6 +70,7 @@ KINDS = {
     "sigmoid": (contrastive_model, Contrastive(kind="sigmoid", shift=-3.0)),
     "caption": (caption_model, ContrastiveCaption()),
     "classify": (classifier, Classify(classes=5, smoothing=0.1)),
+    "low-rank": (adapted, Classify(classes=5)),
     "coordinate": (cross, Coordinate(classes=5)),
 }
 DRAWING = {  # random numbers belong to parts, so these agree between as many parts in all
@@ -161,8 +171,9 @@ def together(folder: Path) -> None:
         found = {kind: learned(kind, batch=own_part(batch_of(kind))) for kind in KINDS | DRAWING}
         for kind in ("contrastive", "caption", "classify"):
             found[f"{kind} in parts"] = learned(kind, parts=2, batch=own_part(batch_of(kind)))
-        for kind in ("contrastive", "caption"):
+        for kind in KINDS | DRAWING:
             found[f"{kind} cut"] = learned(kind, how="fsdp", batch=own_part(batch_of(kind)))
+        for kind in ("contrastive", "caption"):
             found[f"{kind} cut in parts"] = learned(kind, how="fsdp", parts=2, batch=own_part(batch_of(kind)))
         rows = torch.arange(6.0).reshape(3, 2) + 10 * distributed.rank()
         ours, theirs = rows.clone().requires_grad_(), rows.clone().requires_grad_()
@@ -174,12 +185,9 @@ def together(folder: Path) -> None:
         found["cut run"] = steps_of(folder / "cut", 6, how="fsdp")
         torch.save(found, folder / f"rank{distributed.rank()}.pt")
         steps_of(folder / "resumed", 6)  # from what one process left there
+        steps_of(folder / "cut on", 6, how="fsdp")
 
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    what, where, *more = sys.argv[1:]
-    if what == "together":
-        together(Path(where))
-    else:
-        steps_of(Path(where), int(more[0]), every=1, log=Path(where) / "log.jsonl")
+    together(Path(sys.argv[1]))

@@ -38,7 +38,7 @@ class TrainCost:
     trained: int
     samples: int
     steps: int
-    processes: int  # that memory is meant for
+    processes: int = 1  # that memory is meant for
     clips_per_step: int
     flops_per_clip: int  # forward and backward
     flops_per_step: int

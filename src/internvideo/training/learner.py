@@ -139,7 +139,7 @@ def recompute_blocks(model: nn.Module) -> None:
 
 def blocks_of(model: nn.Module) -> list[nn.Module]:
     """The members of all lists of modules: what is compiled, computed again and shared out one by one."""
-    return [block for part in model.modules() if isinstance(part, nn.ModuleList) for block in part]
+    return [block for part in model.modules() if type(part) is nn.ModuleList for block in part]  # no parametrisations
 
 
 class _Recomputed:

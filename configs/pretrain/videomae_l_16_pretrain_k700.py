@@ -1,6 +1,6 @@
 """VideoMAE-L/16 on the videos of Kinetics-700 alone. All else as on the mixture.
 
-Run     internvideo train configs/pretrain/videomae_l_16_k700.py --out runs/videomae_l_16_k700
+Run     internvideo train configs/pretrain/videomae_l_16_pretrain_k700.py --out runs/videomae_l_16_pretrain_k700
 Cost    printed by `--estimate`, and in docs/recipes.md
 Expect  not measured here
 """

@@ -1,6 +1,6 @@
 """VideoMAE-B/16 on the videos of Something-Something V2 alone, every second frame. All else as on the mixture.
 
-Run     internvideo train configs/pretrain/videomae_b_16_ssv2.py --out runs/videomae_b_16_ssv2
+Run     internvideo train configs/pretrain/videomae_b_16_pretrain_ssv2.py --out runs/videomae_b_16_pretrain_ssv2
 Cost    printed by `--estimate`, and in docs/recipes.md
 Expect  not measured here
 """

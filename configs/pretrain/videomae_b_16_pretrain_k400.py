@@ -1,6 +1,6 @@
 """VideoMAE-B/16 on the videos of Kinetics-400 alone. All else as on the mixture.
 
-Run     internvideo train configs/pretrain/videomae_b_16_k400.py --out runs/videomae_b_16_k400
+Run     internvideo train configs/pretrain/videomae_b_16_pretrain_k400.py --out runs/videomae_b_16_pretrain_k400
 Cost    printed by `--estimate`, and in docs/recipes.md
 Expect  not measured here
 """
