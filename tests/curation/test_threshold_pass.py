@@ -131,6 +131,20 @@ def test_pieces_and_parts_give_what_the_whole_gives(tmp_path: Path, monkeypatch:
     assert first["clock"].ticks.tolist() + rest["clock"].ticks.tolist() == expected["clock"].ticks.tolist()
 
 
+def test_frames_in_doubt_are_decoded_with_the_loop_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    encode(path := tmp_path / "film.mp4", 4, {**X264[2], "crf": "35"}, frames=60)
+    expected = np.array(list(dense(path)["change"].columns.values()))[:, 1:]
+    module = "internvideo.curation.threshold_pass."
+    for name, value in (("GLANCE", 0.0), ("AGAIN", 1e9), ("FILTERED", 1e9)):
+        monkeypatch.setattr(module + name, value)
+    with open_video(path) as video:
+        settled = np.array(list(threshold_pass(video, THRESHOLD)["change"].columns.values()))[:, 1:]
+        monkeypatch.setattr(module + "FILTERED", 0.0)
+        drafts = np.array(list(threshold_pass(video, THRESHOLD)["change"].columns.values()))[:, 1:]
+    assert (settled == expected).all()
+    assert 0 < np.abs(drafts.mean(axis=0) - expected.mean(axis=0)).max() < 3
+
+
 def test_a_flash_between_all_samples_of_a_regular_grid_is_seen(tmp_path: Path) -> None:
     """Every second row flashes, as one field of an interlaced picture does."""
     path = tmp_path / "fields.mp4"
