@@ -19,6 +19,8 @@ from internvideo.text.words import vocabulary
 from internvideo.video.sampling import FRAME_POLICIES
 from internvideo.video.transforms import preprocess
 
+LETTERS = 64  # more than any token has
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ClipRecipe:
@@ -81,5 +83,6 @@ def _caption(recipe: ClipRecipe, sample: Sample, rng: np.random.Generator) -> li
     which = 0 if recipe.augment is None else int(rng.integers(len(sample.captions)))
     text = sample.captions[which]
     text = clean_caption(text) if recipe.cleaning == "viclip" else text
+    text = text[: LETTERS * recipe.context]  # what comes behind is cut anyway; words without end take minutes
     ids: list[int] = vocabulary(recipe.vocabulary)([text], recipe.context, "truncate")[0].tolist()
     return ids
