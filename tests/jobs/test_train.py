@@ -10,11 +10,12 @@ import torch
 from PIL import Image
 
 from internvideo.app.training_verbs import TRAINING_VERBS
+from internvideo.config import load_recipe
 from internvideo.errors import UsageError
 from internvideo.jobs import train as job
 from internvideo.jobs.classify import classify
 from internvideo.jobs.curves import draw_curves
-from internvideo.jobs.train import estimate, recipe_of, run_train
+from internvideo.jobs.train import estimate, run_train
 from internvideo.jobs.train_score import recalls
 from internvideo.models import MODELS, load_model
 from internvideo.models.hub import from_pretrained
@@ -387,18 +388,23 @@ def test_less_of_a_clip_costs_less_and_parts_take_less_memory(recipe):
     assert whole.flops_per_clip == parts.flops_per_clip
 
 
-@pytest.mark.parametrize("file", sorted(CONFIGS.glob("moving_shapes_*.py")), ids=lambda file: file.stem)
-def test_a_shipped_recipe_loads_and_runs(file, tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    recipe_of(str(file), [])
-    assert estimate(str(file)).hours > 0
+QUICK = [CONFIGS / f"moving_shapes_{name}.py" for name in ("masked", "contrastive")]  # others: tests/e2e/test_learning
+
+
+@pytest.mark.parametrize("file", sorted(CONFIGS.parent.glob("*/moving_shapes_*.py")), ids=lambda file: file.stem)
+def test_a_shipped_recipe_loads_and_says_what_it_is(file):
+    load_recipe(str(file), {}, object)
     text = file.read_text("utf-8")
     assert all(word in text for word in ("Run ", "Cost ", "Expect "))
+
+
+@pytest.mark.parametrize("file", QUICK, ids=lambda file: file.stem)
+def test_a_shipped_recipe_runs(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert estimate(str(file)).hours > 0
     shorter = tmp_path / file.name
-    shorter.write_text(
-        text.replace('"clips": 256', '"clips": 8').replace('"clips": 64', '"clips": 4'),
-        "utf-8",
-    )
+    text = file.read_text("utf-8").replace('"clips": 256', '"clips": 8').replace('"clips": 64', '"clips": 4')
+    shorter.write_text(text, "utf-8")
     found = run_train(str(shorter), tmp_path / "run", overrides=["batch=4", "workers=0", "epochs=1"])
     assert found.steps == 2
     assert found.last["loss"] > 0
