@@ -77,7 +77,7 @@ def in_share(place: Found, index: int, count: int) -> bool:
     the sidecar files beside any of them, are in one share.
 
     >>> [in_share(Found(b"/videos", b"a.mp4", (1_000, 0, 0)), index, 3) for index in (1, 2, 3)]
-    [False, True, False]
+    [True, False, False]
     """
     digest = hashlib.sha256(str(place.stat[0]).encode("ascii")).digest()
     return int.from_bytes(digest[:8], "big") % count == index - 1

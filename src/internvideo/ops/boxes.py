@@ -29,7 +29,8 @@ def _axis_weights(start: Tensor, end: Tensor, size: int, cells: int, samples: in
     if not aligned:
         length = length.clamp(min=1.0)
     counts = torch.full_like(length, samples) if samples else (length / size).ceil().clamp(min=1)
-    number = torch.arange(int(counts.max().item()) if len(counts) else 1, device=start.device)
+    most = -(-cells // size) if counts.is_meta else int(counts.max().item()) if len(counts) else 1  # shapes alone: all
+    number = torch.arange(most, device=start.device)
     part = torch.arange(size, device=start.device)
     places = (number[None] + 0.5) / counts[:, None]  # (R, S) inside a part
     points = start[:, None, None] + (part[None, :, None] + places[:, None]) * (length / size)[:, None, None]
