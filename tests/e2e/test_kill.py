@@ -73,12 +73,12 @@ def test_killed_workers_lose_nothing_and_no_video_is_blamed(films, uninterrupted
     expected, seconds = uninterrupted
     rng = random.Random(2)
     kills, wanted = 0, 50 if prove else 5
-    for attempt in range(3 * wanted):  # a run may end before its turn to be hurt has come
+    for attempt in range(6 * wanted):  # a run may end before its turn to be hurt has come
         dataset = tmp_path / f"dataset-{attempt}"
         driver = start(films, dataset)
         while not workers_of(driver.pid) and driver.poll() is None:
             time.sleep(0.01)
-        time.sleep(rng.uniform(0.0, 0.6 * seconds))  # from a worker's first moment on, start-up included
+        time.sleep(rng.uniform(0.0, 0.4 * seconds))  # from a worker's first moment on, start-up included
         victims = workers_of(driver.pid)
         if victims:
             os.kill(rng.choice(victims), signal.SIGKILL)

@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,14 @@ SHOTS = os.environ.get("INTERNVIDEO_SHOTS")  # a folder that receives pictures o
 
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")]
 api = pytest.importorskip("playwright.sync_api")
+
+
+def wait_until(page, expression, arg=None, seconds=20.0):
+    """Until `expression` is true in the page. Playwright's own waiting uses `eval`, which the page's policy forbids."""
+    end = time.monotonic() + seconds
+    while not page.evaluate(expression, arg):
+        assert time.monotonic() < end, expression
+        time.sleep(0.05)
 
 
 @pytest.fixture(scope="module")
@@ -95,11 +104,11 @@ def test_search_play_and_search_on(page, address):
     shot(page, "results")
     first = page.locator(".results .card").first
     first.hover()
-    page.wait_for_function("document.querySelector('.results .card img').src.includes('/preview')")
+    wait_until(page, "document.querySelector('.results .card img').src.includes('/preview')")
     first.focus()
     page.keyboard.press("Enter")
     page.wait_for_selector("#player .timeline svg .now", state="attached")
-    page.wait_for_function("document.querySelector('#player video').readyState >= 2")
+    wait_until(page, "document.querySelector('#player video').readyState >= 2")
     check_readable(page)
     shot(page, "player")
     page.keyboard.press("i")
@@ -162,7 +171,7 @@ def test_browse_ranges_verdicts_groups_and_failures(page, address):
     slider.focus()
     for _ in range(60):
         page.keyboard.press("ArrowRight")
-    page.wait_for_function("text => document.querySelector('.live strong').textContent !== text", arg=before)
+    wait_until(page, "text => document.querySelector('.live strong').textContent !== text", arg=before)
     assert page.locator(".border .card").count() > 0
     page.locator(".section > div .grid .card").first.focus()
     with page.expect_response("**/verdicts") as answer:
