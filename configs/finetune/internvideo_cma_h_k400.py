@@ -9,18 +9,10 @@ Expect  not measured here
 
 from internvideo.datasets.augment import AUGMENTS
 from internvideo.training.objectives import Coordinate
-from internvideo.training.recipe import CorpusRecipe, Optimiser, Schedule, TrainRecipe
+from internvideo.training.recipe import Optimiser, Schedule, TrainRecipe, beside
 
 
 def config() -> TrainRecipe:
-    corpus = CorpusRecipe(
-        name="Kinetics-400",
-        reader="kinetics-400",
-        list="data/kinetics-400/train.csv",
-        root="data/kinetics-400/videos",
-        options={"classes": "data/kinetics-400/classes.txt"},
-        published=240_000,
-    )
     return TrainRecipe(
         model="internvideo-cma-h",
         part_weights={
@@ -28,7 +20,7 @@ def config() -> TrainRecipe:
             "frames": ("uniformerv2-l-14-336", "runs/uniformerv2_l_14_336_k710_k400"),
         },
         network=("masked.head_dropout=0.9", "frames.head_dropout=0.9"),
-        corpora=(corpus,),
+        corpora=beside(__file__, "videomae_b_16_k400.py").corpora,  # Kinetics-400
         objective=Coordinate(classes=400),
         augment=AUGMENTS["uniformerv2"],
         batch=64,

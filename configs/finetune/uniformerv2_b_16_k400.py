@@ -8,22 +8,14 @@ Expect  not measured here
 
 from internvideo.datasets.augment import AUGMENTS
 from internvideo.training.objectives import Classify
-from internvideo.training.recipe import CorpusRecipe, Optimiser, Schedule, TrainRecipe
+from internvideo.training.recipe import Optimiser, Schedule, TrainRecipe, beside
 
 
 def config() -> TrainRecipe:
-    corpus = CorpusRecipe(
-        name="Kinetics-400",
-        reader="kinetics-400",
-        list="data/kinetics-400/train.csv",
-        root="data/kinetics-400/videos",
-        options={"classes": "data/kinetics-400/classes.txt"},
-        published=240_000,
-    )
     return TrainRecipe(
         model="uniformerv2-b-16",
         weights="clip-b-16",
-        corpora=(corpus,),
+        corpora=beside(__file__, "videomae_b_16_k400.py").corpora,  # Kinetics-400
         objective=Classify(classes=400),
         augment=AUGMENTS["uniformerv2"],
         batch=256,

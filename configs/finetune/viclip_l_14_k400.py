@@ -8,23 +8,15 @@ Expect  not measured here
 
 from internvideo.datasets.augment import AUGMENTS
 from internvideo.training.objectives import Classify
-from internvideo.training.recipe import CorpusRecipe, Optimiser, Schedule, TrainRecipe
+from internvideo.training.recipe import Optimiser, Schedule, TrainRecipe, beside
 
 
 def config() -> TrainRecipe:
-    corpus = CorpusRecipe(
-        name="Kinetics-400",
-        reader="kinetics-400",
-        list="data/kinetics-400/train.csv",
-        root="data/kinetics-400/videos",
-        options={"classes": "data/kinetics-400/classes.txt"},
-        published=240_000,
-    )
     return TrainRecipe(
         model="viclip-l-14-classifier",
         weights="runs/viclip_l_14_flt_unmasked",
         network=("video.drop_path=0.1", "head_dropout=0.5"),
-        corpora=(corpus,),
+        corpora=beside(__file__, "videomae_b_16_k400.py").corpora,  # Kinetics-400
         objective=Classify(classes=400),
         augment=AUGMENTS["uniformerv2"],
         batch=256,

@@ -2,7 +2,8 @@
 
 Run     internvideo train configs/pretrain/moving_shapes_caption.py --out run
 Cost    printed by `--estimate`
-Expect  not measured yet; the loss must halve (`make prove`)
+Expect  training loss (both together) from 15.8 to about 6.5 in two minutes on two cores; on held-out clips captions
+        cost 3.9 per token, and 7.8 % of captions find their clip among 64 (chance is 1.6 %)
 """
 
 from dataclasses import replace
@@ -12,10 +13,12 @@ from internvideo.training.recipe import TrainRecipe, beside
 
 
 def config() -> TrainRecipe:
+    base = beside(__file__, "moving_shapes_contrastive.py")
     return replace(
-        beside(__file__, "moving_shapes_contrastive.py"),
+        base,
         model="internvideo-mm-b-16-debug",
         objective=ContrastiveCaption(),
         preprocess=("frame_count=4",),
+        optimiser=replace(base.optimiser, rate=3e-3),
         epochs=8,
     )

@@ -7,36 +7,12 @@ Cost    printed by `--estimate`, and in docs/recipes.md
 Expect  not measured here
 """
 
-from internvideo.datasets.augment import AUGMENTS
-from internvideo.training.objectives import Contrastive
-from internvideo.training.recipe import CorpusRecipe, Optimiser, Schedule, TrainRecipe
+from dataclasses import replace
 
-FLT = CorpusRecipe(
-    name="InternVid-10M-FLT",
-    reader="internvid",
-    list="data/internvid/InternVid-10M-flt.jsonl",
-    root="data/internvid/videos",
-    published=10_647_458,
-    least_words=2,
-)
+from internvideo.training.recipe import TrainRecipe, beside
 
 
 def config() -> TrainRecipe:
-    return TrainRecipe(
-        model="viclip-b-16",
-        weights="clip-b-16",
-        network=("video.drop_path=0.1",),
-        frozen=(r"^text\.",),
-        corpora=(FLT,),
-        objective=Contrastive(dropped=0.9),
-        augment=AUGMENTS["viclip"],
-        cleaning="viclip",
-        batch=32_768,
-        processes=64,
-        epochs=10,
-        optimiser=Optimiser(groups="viclip", rate=2e-4, weight_decay=0.2, betas=(0.9, 0.98)),
-        schedule=Schedule(kind="viclip", warmup=0.5),
-        precision="bf16",
-        workers=8,
-        save_every=200,
-    )
+    base = beside(__file__, "viclip_l_14_flt.py")
+    optimiser = replace(base.optimiser, rate=2e-4)
+    return replace(base, model="viclip-b-16", weights="clip-b-16", optimiser=optimiser, recompute=False)

@@ -8,19 +8,12 @@ Expect  not measured here
 
 from dataclasses import replace
 
-from internvideo.training.objectives import Contrastive
-from internvideo.training.recipe import Optimiser, Schedule, TrainRecipe, beside
+from internvideo.training.recipe import TrainRecipe, beside
 
 
 def config() -> TrainRecipe:
+    last = beside(__file__, "viclip_l_14_flt_unmasked.py")
+    base = beside(__file__, "viclip_b_16_flt.py")
     return replace(
-        beside(__file__, "viclip_b_16_flt.py"),
-        weights="runs/viclip_b_16_flt",
-        merge=0.5,
-        merge_with="clip-b-16",
-        objective=Contrastive(),
-        batch=2048,
-        epochs=0.5,
-        optimiser=Optimiser(groups="viclip", rate=4e-6, weight_decay=0.2, betas=(0.9, 0.98)),
-        schedule=Schedule(kind="viclip", warmup=0.1),
+        last, model=base.model, weights="runs/viclip_b_16_flt", merge_with=base.weights, recompute=base.recompute
     )
