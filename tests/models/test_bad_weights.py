@@ -10,6 +10,7 @@ import torch
 from internvideo.errors import InternVideoError
 from internvideo.models import MODELS, download, load_model
 from internvideo.models.download import FetchError
+from internvideo.models.families import NewHead
 from internvideo.models.renaming import WeightsError
 from internvideo.models.weights import write_weights
 
@@ -163,3 +164,11 @@ def test_a_truncated_file_is_refused(states, tmp_path, share, form):
         warnings.simplefilter("error")
         load_model("viclip-b-16-debug", file)
     assert caught.value.hint
+
+
+def test_a_head_that_no_weights_fill_is_said(states):
+    with pytest.warns(NewHead, match="no head"):
+        MODELS["videomae-b-16-debug"].load(states["videomae-b-16-pretrain-debug"])
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", NewHead)
+        MODELS["videomae-b-16-debug"].load(states["videomae-b-16-debug"])

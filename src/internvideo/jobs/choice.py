@@ -54,10 +54,12 @@ def choose_model(
         raise InternVideoError(
             f"the weights of `{name}` are not here", f"`internvideo models fetch {name}`, or --weights FILE"
         )
-    with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+    with torch.random.fork_rng(devices=[]), warnings.catch_warnings(record=True) as told:
         torch.manual_seed(0)
         warnings.simplefilter("ignore", NonCommercialWeights)  # `say_model` says it
         model = load_model(name, found, precision=precision)
+    for warning in told:
+        note(f"{name}: {warning.message}")
     return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
 

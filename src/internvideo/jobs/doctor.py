@@ -109,10 +109,10 @@ def _versions() -> Iterator[Check]:
 
 
 def _ffmpeg() -> str:
-    import av
+    from av import ffmpeg_version_info, library_versions
 
-    parts = [f"{library} " + ".".join(map(str, version)) for library, version in av.library_versions.items()]
-    return f"FFmpeg {av.ffmpeg_version_info} ({', '.join(parts)})"
+    parts = [f"{library} " + ".".join(map(str, version)) for library, version in library_versions.items()]
+    return f"FFmpeg {ffmpeg_version_info} ({', '.join(parts)})"
 
 
 def _machine(folder: Path) -> Iterator[Check]:

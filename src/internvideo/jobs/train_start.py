@@ -1,6 +1,7 @@
 """The network that a run begins with: its weights, what is changed in it, and which part of it learns."""
 
 import re
+import warnings
 from collections.abc import Mapping
 from contextlib import nullcontext
 from dataclasses import fields, replace
@@ -16,7 +17,7 @@ from internvideo.jobs.prepare import card_of
 from internvideo.jobs.talk import note
 from internvideo.models import MODELS, NO_WEIGHTS, load_model, with_card
 from internvideo.models.cross_model import CrossModelConfig
-from internvideo.models.families import fitted
+from internvideo.models.families import NewHead, fitted
 from internvideo.models.low_rank import adapt
 from internvideo.models.meta import shapes_only
 from internvideo.models.weights import Weights, mix, pick_classes
@@ -27,7 +28,7 @@ from internvideo.training.recipe import TrainRecipe
 def begin(recipe: TrainRecipe, *, shapes: bool = False) -> nn.Module:
     """The network, with its card, prepared by the objective. shapes: without numbers, to be counted only."""
     with shapes_only() if shapes else nullcontext():
-        model = _changed(load_model(recipe.model, NO_WEIGHTS if shapes else recipe.weights or NO_WEIGHTS), recipe)
+        model = _changed(_loaded(recipe.model, NO_WEIGHTS if shapes else recipe.weights or NO_WEIGHTS), recipe)
     for part, (name, weights) in {} if shapes else recipe.part_weights.items():
         _fill_part(model, part, name, weights)
     recipe.objective.prepare(model)
@@ -39,12 +40,19 @@ def begin(recipe: TrainRecipe, *, shapes: bool = False) -> nn.Module:
     return model
 
 
+def _loaded(name: str, weights: str) -> nn.Module:
+    """`load_model`; a head that is new is no news where it is about to be trained."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NewHead)
+        return load_model(name, weights)
+
+
 def merged_with_start(tuned: Weights, recipe: TrainRecipe) -> Weights:
     """WiSE-FT (Wortsman et al. 2022): `merge` of what was learned, the rest of other weights.
 
     Parts that the beginning did not have (times, heads, scales) stay as learned.
     """
-    base = _changed(load_model(recipe.model, recipe.merge_with or recipe.weights or NO_WEIGHTS), recipe).state_dict()
+    base = _changed(_loaded(recipe.model, recipe.merge_with or recipe.weights or NO_WEIGHTS), recipe).state_dict()
     new = MODELS[recipe.model].new
     kept = [name for name in tuned if name.startswith(new) or base[name].shape != tuned[name].shape]
     return mix(base, tuned, recipe.merge if recipe.merge is not None else 1.0, kept)
@@ -110,7 +118,7 @@ def _fill_part(model: nn.Module, part: str, name: str, weights: str) -> None:
     if not isinstance(target, line.network):
         fitting = [key for key, one in model.named_children() if isinstance(one, line.network)]
         raise UsageError(f"`{part}` of `part_weights` is no {line.network.__name__}", nearest(part, fitting))
-    _take_over(target, line.fit(dict(load_model(name, weights).state_dict()), config_of(target)))
+    _take_over(target, line.fit(dict(_loaded(name, weights).state_dict()), config_of(target)))
 
 
 def _freeze(model: nn.Module, patterns: tuple[str, ...]) -> None:

@@ -83,6 +83,8 @@ def say_forget(found: dict[str, Any]) -> str:
     lines = [f"{len(found['videos']):,} videos with {found['clips']:,} clips and {found['rows']:,} rows are forgotten"]
     lines += [f"  removed {name}" for name in found["removed"]]
     lines += [f"  made again without them: {name}" for name in found["exports"]]
+    if "index" in found["removed"]:
+        lines.append(f"the search index is made again by `internvideo index FOLDER --out {found['dataset']}`")
     lines.append("their hashes stay in withheld.jsonl, so that no scan brings them back; removals.jsonl is for copies")
     return "\n".join(lines)
 

@@ -30,6 +30,7 @@ from internvideo.models.families import (
     RANDOM,
     Card,
     Family,
+    NewHead,
     NonCommercialWeights,
     fitted,
     stated_licence,
@@ -89,7 +90,7 @@ def load_model(name: str, weights: str | PathLike[str] | None = None, *, precisi
     layers come from the weights; widths and depths must be those of the name. CLIP's weights start the networks that
     were made from it, those of masked pre-training its classifiers. precision: see `models.precision`.
     Raises UsageError for an unknown name and WeightsError for weights that do not fit. Warns (NonCommercialWeights)
-    if the licence of the weights forbids commercial use.
+    if the licence of the weights forbids commercial use, and (NewHead) if they begin the network but not its head.
     """
     name, weights = named(name, weights)
     model = pick(MODELS, name, "model")
@@ -212,6 +213,9 @@ def _model(
         with nullcontext() if missing else shapes_only():
             model = build(found)
         load(model, ours, may_miss=missing)
+        if any(part.startswith("head") for part in missing):
+            told = "these weights have no head for this network: what it answers means nothing before it is trained"
+            warnings.warn(NewHead(told), stacklevel=4)
         return Loaded(model, layout, clip(found))
 
     def begin() -> Loaded:

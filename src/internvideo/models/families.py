@@ -132,6 +132,10 @@ class NonCommercialWeights(UserWarning):
     """The weights may not be used commercially."""
 
 
+class NewHead(UserWarning):
+    """The weights are those of a network that this one begins with: its head holds random numbers."""
+
+
 def fitted(how: Preprocess, size: int, frames: int) -> Preprocess:
     """The same preprocessing for another network of the family: what is cut away stays the same share.
 
