@@ -9,6 +9,7 @@ import json
 import os
 import re
 import sys
+import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -264,7 +265,8 @@ def _read_pickle(path: Path) -> object:
             foreign = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
         _no_code(path, foreign)
         stand_ins: list[Any] = [(_Number if name.startswith("numpy.") else _Settings, name) for name in foreign]
-        with torch.serialization.safe_globals(stand_ins):
+        with torch.serialization.safe_globals(stand_ins), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)  # remarks on how the pickle was written
             return torch.load(path, map_location="cpu", weights_only=True)
     except WeightsError:
         raise
