@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from internvideo.datasets.moving_shapes import caption, render, scene
 from internvideo.datasets.moving_shapes.listed import Drawing, DrawnScenes
+from internvideo.datasets.moving_shapes.quiz import ANSWERS, open_questions
 from internvideo.datasets.moving_shapes.wording import meaning
 from internvideo.datasets.moving_shapes.world import PLOTS, combinations
 from internvideo.datasets.pixels import frames_of
@@ -85,3 +86,20 @@ def test_captions_of_motions_leave_out_the_thing():
     assert len({sample.uid for sample in samples}) <= 32  # motions x speeds
     with pytest.raises(UsageError, match="one thing"):
         DrawnScenes(Drawing(says="motion"), 1)
+
+
+def test_questions_have_many_kinds_and_their_answers_numbers():
+    samples = list(DrawnScenes(Drawing(says="question"), 300))
+    for number, sample in enumerate(samples):
+        asked = {(q.text, q.answer) for q in open_questions(Drawing().scene(number))}
+        assert (sample.captions[0], ANSWERS[sample.label]) in asked
+    assert len({sample.label for sample in samples}) > 40
+    with pytest.raises(UsageError, match="unknown"):
+        DrawnScenes(Drawing(says="question", split="unknown"), 1)
+
+
+def test_only_scenes_with_one_thing_have_a_class():
+    assert DrawnScenes(Drawing(), 1)[0].label is None and not DrawnScenes(Drawing(), 1).classes
+    single = DrawnScenes(Drawing(plot="single"), 32)
+    assert sorted(sample.label for sample in single) == sorted([*range(16)] * 2)
+    assert single[3:5].classes == single.classes and single.labelled == 32

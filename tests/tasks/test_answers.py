@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from internvideo.datasets.moving_shapes.quiz import ANSWERS
 from internvideo.datasets.questions import read_nextqa
 from internvideo.metrics.answers import answer_accuracy
-from internvideo.tasks.answers import SMALL_VOCABULARY, Answering, QuestionAnswering
+from internvideo.tasks.answers import Answering, QuestionAnswering
 from internvideo.tasks.choice import MultipleChoice, multiple_choice
 from internvideo.tasks.data import Data
 from internvideo.tasks.predictions import Scores, match
@@ -46,7 +47,7 @@ def test_the_published_number_times_coverage_is_the_whole_one(pairs):
 
 
 def test_answers_of_the_small_world_are_different():
-    assert len(set(SMALL_VOCABULARY)) == len(SMALL_VOCABULARY) == 66
+    assert len(set(ANSWERS)) == len(ANSWERS) == 66
 
 
 def test_predictions_of_hga_get_the_official_numbers(shared):

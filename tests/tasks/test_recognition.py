@@ -5,9 +5,10 @@ import pytest
 
 from internvideo.errors import UsageError
 from internvideo.metrics.calibration import log_softmax
+from internvideo.metrics.ensembles import compare
 from internvideo.tasks.choice import MultipleChoice
 from internvideo.tasks.predictions import BadPredictions, Scores
-from internvideo.tasks.recognition import Recognition, compare
+from internvideo.tasks.recognition import Recognition
 from tests.tasks.marking import example
 
 

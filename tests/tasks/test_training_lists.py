@@ -2,26 +2,22 @@
 
 import json
 
-from internvideo.tasks.answers import SMALL_VOCABULARY, question_answering
+from internvideo.datasets.moving_shapes.listed import Drawing, DrawnScenes
+from internvideo.tasks.answers import question_answering
 from internvideo.tasks.data import Data
 from internvideo.tasks.recognition import recognition
-from internvideo.tasks.training_lists import read_question_list, read_small_answers, read_small_motions
+from internvideo.tasks.training_lists import read_question_list
 
 
 def test_the_small_world_teaches_what_it_asks(tmp_path):
-    small = {"clips": 3, "size": 32, "seconds": 1}
-    options = {name: str(value) for name, value in small.items()}
-    taught = read_small_answers(tmp_path / "moving_shapes", "", split="test", **small)
-    asked = question_answering(Data(place=str(tmp_path / "moving_shapes"), options=options)).examples
-    assert [(s.captions[0], SMALL_VOCABULARY[s.label], s.path) for s in taught] == [
-        (e.texts[0], e.truth, e.sample.path) for e in asked
-    ]
-    assert len({sample.uid for sample in taught}) == len(taught)
-    motions = read_small_motions(tmp_path / "moving_shapes", "", split="test", **small)
-    assert [(s.label, s.path) for s in motions] == [
-        (e.truth, e.sample.path)
-        for e in recognition(Data(place=str(tmp_path / "moving_shapes"), options=options)).examples
-    ]
+    data = Data(place=str(tmp_path / "moving_shapes"), options={"clips": "3", "size": "32", "seconds": "1"})
+    taught = DrawnScenes(Drawing(split="test", seconds=1.0, says="question"), 3)
+    asked = {(one.texts[0], one.truth, one.sample.source) for one in question_answering(data).examples}
+    assert {(s.captions[0], taught.classes[s.label], s.source) for s in taught} <= asked
+    motions = DrawnScenes(Drawing(split="test", seconds=1.0, plot="single"), 3)
+    known = recognition(data)
+    assert [(s.label, s.source) for s in motions] == [(e.truth, e.sample.source) for e in known.examples]
+    assert motions.classes == known.classes and motions.labelled == 3
 
 
 def test_questions_that_cannot_be_answered_teach_nothing(tmp_path):

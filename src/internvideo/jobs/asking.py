@@ -58,7 +58,7 @@ class Network:
         """(n, D) float32, unit length. Raises UsageError for a network that reads no text."""
         return encode_texts(self.network, sentences)
 
-    def answers(self, sample: Sample, questions: Sequence[str]) -> np.ndarray:
+    def answers(self, sample: Sample, questions: Sequence[str], views: Views = ONE_VIEW) -> np.ndarray:
         """(Q, A) scores. Raises UsageError for a network that answers no questions, and a `VideoError`."""
         if not isinstance(self.network, VideoAnswer):
             raise UsageError(
@@ -67,7 +67,7 @@ class Network:
             )
         ids = tokenize(self.network, questions).to(device_of(self.network))
         with torch.inference_mode():
-            scores: Tensor = self.network(self.clips(sample), ids[None])[0]
+            scores: Tensor = self.network(self.clips(sample, views), ids[None])[0]
         return scores.float().cpu().numpy()
 
     def once(self, key: str, make: Callable[[], T]) -> T:
@@ -118,7 +118,10 @@ def windows_of(num_frames: int, how: Preprocess, views: Views) -> list[list[int]
             f"the frame policy `{how.frames}` of these weights gives one clip, not {views.clips}",
             "sampling=dense (Kinetics) or sampling=sparse (Something-Something) spreads several",
         )
-    return [pick(FRAME_POLICIES, how.frames, "frame policy")(num_frames, count)]
+    chosen = pick(FRAME_POLICIES, how.frames, "frame policy")(num_frames, count)
+    if views.sampling == "shuffled":
+        chosen = [chosen[place] for place in np.random.default_rng(0).permutation(count)]
+    return [chosen]
 
 
 class Encoder:

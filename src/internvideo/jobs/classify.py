@@ -8,6 +8,7 @@ import math
 import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -21,13 +22,13 @@ from internvideo.jobs.lanes import each_video, find_videos
 from internvideo.jobs.prepare import card_of, device_of, encode, encode_texts
 from internvideo.jobs.talk import columns
 from internvideo.metrics.calibration import log_softmax
+from internvideo.metrics.ensembles import ENSEMBLES, compare
 from internvideo.records import Span
-from internvideo.text.prompts import fill
+from internvideo.text.prompts import sentence_vectors
 from internvideo.video.clips import choose_frames, clips_of
 from internvideo.video.reader import Video, open_video
 from internvideo.video.sampling import middle
 
-FAMILY_ENSEMBLES = ("similarities", "probabilities", "embeddings")
 THUMBNAIL = 216  # pixels on the longer side
 
 
@@ -149,41 +150,27 @@ class Question:
         self._ensemble = self.card.family.ensemble
         self.labels = self.card.classes if labels is None else read_labels(labels)
         self._texts = np.empty((0, 0, 0))
-        if self._ensemble in FAMILY_ENSEMBLES:
+        if self._ensemble in ENSEMBLES:
             if not self.labels:
                 raise UsageError(f"`{self.card.name}` needs labels to choose from", "--labels 'a dog,a cat'")
-            self._texts = self._read(read_prompts(prompts))
+            templates, cleaning = read_prompts(prompts), self.card.family.cleaning
+            self._texts = sentence_vectors(partial(encode_texts, model), templates, self.labels, cleaning)
 
     def clips(self, clips: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         """(K,) float64 log-probabilities for each clip (3, T, size, size), all of one video."""
         network: Callable[[Tensor], Tensor] = self.model
-        if self._ensemble in FAMILY_ENSEMBLES:
+        if self._ensemble in ENSEMBLES:
             network = self.model.encode_video  # type: ignore[assignment]  # nn.Module types it as a Tensor
         for row in encode(clips, network, device_of(self.model)):
             yield log_softmax(self._log_probabilities(row.astype(np.float64)), self._temperature)
 
     def _log_probabilities(self, row: np.ndarray) -> np.ndarray:
         """Of the network's answer to one clip: (D,) embedding or (K,) logits -> (K,)."""
-        if self._ensemble not in FAMILY_ENSEMBLES:
+        if self._ensemble not in ENSEMBLES:
             self._name_classes(len(row))
             return log_softmax(row)
         scale = self.model.scale
-        cosines = self._texts @ row * (scale.item() if isinstance(scale, Tensor) else float(scale))  # type: ignore[arg-type]
-        if self._ensemble == "probabilities":
-            each = log_softmax(cosines)
-            return np.asarray(np.logaddexp.reduce(each, axis=0) - np.log(len(each)))
-        return log_softmax(cosines.mean(axis=0))
-
-    def _read(self, templates: Sequence[str]) -> np.ndarray:
-        """(P, K, D) float64 unit vectors of every label in every sentence; "embeddings": their (1, K, D) mean."""
-        rows = fill(templates, self.labels, "viclip" if self.card.family.cleaning == "viclip" else "none")
-        sentences = list(dict.fromkeys(sentence for row in rows for sentence in row))
-        vectors = dict(zip(sentences, encode_texts(self.model, sentences).astype(np.float64), strict=True))
-        texts = np.array([[vectors[sentence] for sentence in row] for row in rows])
-        if self._ensemble == "embeddings":
-            mean = texts.mean(axis=0, keepdims=True)
-            texts = mean / np.linalg.norm(mean, axis=-1, keepdims=True)
-        return texts
+        return compare(row, self._texts, scale.item() if isinstance(scale, Tensor) else float(scale), self._ensemble)  # type: ignore[arg-type]
 
     def _name_classes(self, count: int) -> None:
         if not self.labels:

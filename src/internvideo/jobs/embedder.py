@@ -69,7 +69,7 @@ class Asker:
 
         card = card_of(self.model)
         said = self._translate(query) if self._translate else query
-        cleaned = fill(["{}"], [said], "viclip" if card.family.cleaning == "viclip" else "none")[0][0]
+        cleaned = fill(["{}"], [said], card.family.cleaning)[0][0]
         found: np.ndarray = encode_texts(self.model, [_cut(cleaned)])[0]
         return found
 

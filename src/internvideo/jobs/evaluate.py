@@ -38,6 +38,7 @@ from internvideo.tasks.recognition import Recognition
 from internvideo.tasks.task import Asked, Example, Task, list_hash, tags
 
 PREDICTIONS, ANSWERS = "predictions.jsonl", "answers.csv"
+OFFICIAL = (".json", ".txt", ".npz")
 
 
 @dataclass(frozen=True)
@@ -133,7 +134,8 @@ def evaluate(
 
 
 def read_given(task: Task, path: str) -> tuple[Mapping[str, Any], list[Record]]:
-    """What a file of predictions says about itself, and its records. `.json`: in the benchmark's own form, if any.
+    """What a file of predictions says about itself, and its records. A folder or a file that ends in one of OFFICIAL:
+    in the benchmark's own form, if it has one.
 
     Several files, `a.jsonl:0.6,b.jsonl:0.4`, are an ensemble: see `predictions.mixed`.
     """
@@ -143,7 +145,7 @@ def read_given(task: Task, path: str) -> tuple[Mapping[str, Any], list[Record]]:
         records = mixed([read_given(task, one)[1] for one, _, _ in parts], weights)
         return {"mixed": path}, records
     official = getattr(task, "read_official", None)
-    if official is not None and path.endswith(".json"):
+    if official is not None and (Path(path).is_dir() or path.endswith(OFFICIAL)):
         return {}, official(Path(path))
     return read_predictions(path, task.family)
 

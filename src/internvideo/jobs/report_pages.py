@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 from internvideo.jobs.confusion_picture import draw_confusion
+from internvideo.jobs.part_picture import draw_parts
 from internvideo.jobs.report_curves import draw_report
 from internvideo.jobs.talk import columns
 from internvideo.store import durable
 
-REPORT, PAGE, CURVES, CONFUSION = "report.json", "report.md", "curves.png", "confusion.png"
+REPORT, PAGE, CURVES = "report.json", "report.md", "curves.png"
+CONFUSION, PARTS = "confusion.png", "parts.png"
 
 
 def metrics_text(metrics: Mapping[str, Any]) -> str:
@@ -47,6 +49,8 @@ def write_report(out: Path, row: Mapping[str, Any], tables: Mapping[str, Any]) -
         text += f"\n![curves]({CURVES})\n"
     if "confusion" in tables and draw_confusion(tables["confusion"], tables["classes"], out / CONFUSION):
         text += f"\n![which class was taken for which]({CONFUSION})\n"
+    if draw_parts(tables.get("parts", {}), out / PARTS):
+        text += f"\n![how many of each part are right]({PARTS})\n"
     durable.write_atomic(out / PAGE, text.encode())
 
 

@@ -12,7 +12,7 @@ from internvideo import distributed
 from internvideo.config import plain
 from internvideo.datasets.items import ClipRecipe
 from internvideo.datasets.loader import Corpus
-from internvideo.datasets.moving_shapes.listed import Drawing, DrawnScenes
+from internvideo.datasets.moving_shapes.listed import Drawing, DrawnScenes, Says
 from internvideo.datasets.moving_shapes.world import MOTIONS, UNKNOWN_MOTIONS, Plot, Split
 from internvideo.datasets.readers import READERS
 from internvideo.datasets.sample import Samples, coverage, with_text
@@ -22,7 +22,7 @@ from internvideo.jobs.talk import note
 from internvideo.models.families import Card
 from internvideo.records import Span
 from internvideo.store.faults import shown
-from internvideo.tasks.training_lists import read_question_list, read_small_answers, read_small_motions
+from internvideo.tasks.training_lists import read_question_list
 from internvideo.training.recipe import CorpusRecipe, TrainRecipe
 
 # Nothing of the result depends on these (lists are compared by what is in them).
@@ -64,7 +64,7 @@ def draw_moving_shapes(
     seconds: float = 3.0,
     plot: Plot | Literal[""] = "",
     twins: int = 1,
-    says: Literal["all", "motion"] = "all",
+    says: Says = "all",
 ) -> Samples:
     """The first scenes of a `Drawing`, which are drawn whenever they are looked at: no files. path, root: not used."""
     return DrawnScenes(Drawing(split=split, size=size, seconds=seconds, plot=plot, twins=twins, says=says), clips)
@@ -88,8 +88,6 @@ TRAINING_READERS: Mapping[str, Callable[..., Samples]] = {
     **READERS,
     "moving_shapes": read_moving_shapes,
     "drawn_shapes": draw_moving_shapes,
-    "moving_shapes_motions": read_small_motions,
-    "moving_shapes_answers": read_small_answers,
     "questions": read_question_list,
 }
 
@@ -148,6 +146,8 @@ def tell_list(corpus: Corpus) -> None:
     Raises UsageError if all files are missing, and for a stretch of a file that belongs to two classes.
     """
     samples = corpus.samples
+    if not samples.has_files:
+        return
     if samples.labelled:
         counts = Counter(sample.label for sample in samples if sample.label is not None)
         names = [samples.classes[label] if samples.classes else f"class {label}" for label in sorted(counts)]

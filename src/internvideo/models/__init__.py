@@ -270,9 +270,9 @@ def _viclip_tiny(config: viclip.ViCLIPConfig) -> Model:
                   viclip.infer_config, fit=viclip.fit)  # fmt: skip
 
 
-def _viclip_classifier(towers: viclip.ViCLIPConfig) -> Model:
+def _viclip_classifier(towers: viclip.ViCLIPConfig, family: str = "viclip-classifier") -> Model:
     return _model(
-        "viclip-classifier",
+        family,
         viclip.ViCLIPClassifier,
         viclip.ViCLIPClassifier,
         viclip.ViCLIPClassifierConfig(video=replace(towers.video, projection=None)),
@@ -280,9 +280,9 @@ def _viclip_classifier(towers: viclip.ViCLIPConfig) -> Model:
         viclip.infer_classifier_config,
         fit=viclip.fit,
         begun=lambda layout, weights: "text.positions" in weights,
-        others=viclip.LAYOUTS,
+        others={**viclip.LAYOUTS, "own-towers": (("captioner.", "captioner."),)},
         start=viclip.start_classifier,
-        new=("head.", "video.times"),
+        new=("head.", "reader.", "video.times"),
     )
 
 
@@ -421,6 +421,7 @@ MODELS: Mapping[str, Model] = {
     "viclip-b-16-classifier": _viclip_classifier(viclip.VICLIP_B16),
     "viclip-l-14-classifier": _viclip_classifier(viclip.VICLIP_L14),
     "viclip-tiny": _viclip_tiny(viclip.VICLIP_TINY),
+    "viclip-tiny-classifier": _viclip_classifier(viclip.VICLIP_TINY, "viclip-tiny-classifier"),
     "videomae-b-16": _classifier(videomae.CLASSIFIER_B),
     "videomae-l-16": _classifier(videomae.CLASSIFIER_L),
     "videomae-h-16": _classifier(videomae.CLASSIFIER_H),
@@ -464,6 +465,7 @@ MODELS: Mapping[str, Model] = {
     "viclip-b-16-classifier-debug": _viclip_classifier(viclip.VICLIP_DEBUG),
     "viclip-l-14-classifier-debug": _viclip_classifier(_patch14(viclip.VICLIP_DEBUG)),
     "viclip-tiny-debug": _viclip_tiny(viclip.VICLIP_TINY_DEBUG),
+    "viclip-tiny-classifier-debug": _viclip_classifier(viclip.VICLIP_TINY_DEBUG, "viclip-tiny-classifier"),
     **{f"videomae-{size}-debug": _classifier(videomae.CLASSIFIER_DEBUG) for size in ("b-16", "l-16", "h-16", "nano-8")},
     **{
         f"videomae-{size}-pretrain-debug": _pretrain(videomae.PRETRAIN_DEBUG)

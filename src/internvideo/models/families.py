@@ -63,6 +63,7 @@ AVA = Preprocess(  # published in levels of 255
     frame_count=16,
 )
 NO_PIXELS = Preprocess(size=1, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0), frame_count=1)  # of what reads features
+OWN = Licence("Apache-2.0", "trained by this project on videos that it draws itself", commercial=True)
 LABORATORY = (
     "a laboratory model: it has seen nothing but coloured shapes that move, and tells little about other videos; "
     "`internvideo models fetch clip-b-16` gets free weights that know the world"
@@ -80,7 +81,7 @@ class Family:
     # How answers to several sentences about one label become one: the mean of "similarities", of "probabilities", or
     # of the sentences' "embeddings"; "": there are no sentences.
     ensemble: str = ""
-    cleaning: str = "none"  # of finished sentences: argument of `internvideo.text.prompts.fill`
+    cleaning: Literal["none", "viclip"] = "none"  # of finished sentences: argument of `internvideo.text.prompts.fill`
     vocabulary: str = "clip"  # see `internvideo.text.words.vocabulary`
     overlong: Literal["raise", "truncate"] = "raise"  # what becomes of texts with more tokens than fit
     notice: str = ""  # what everybody who gets an answer must know
@@ -93,13 +94,14 @@ FAMILIES: Mapping[str, Family] = {
         Family(
             "viclip-tiny",
             PREPROCESS["moving-shapes"],
-            Licence("Apache-2.0", "trained by this project on videos that it draws itself", commercial=True),
+            OWN,
             32,
             "similarities",
             vocabulary="moving-shapes",
             notice=LABORATORY,
         ),
         Family("viclip-classifier", PREPROCESS["viclip"], VICLIP_LICENCE),
+        Family("viclip-tiny-classifier", PREPROCESS["moving-shapes"], OWN, notice=LABORATORY),
         Family("videomae", PREPROCESS["videomae"], UNSTATED),
         Family("internvideo-mm", PREPROCESS["internvideo-mm-demo"], UNSTATED, 77, "probabilities"),
         Family("uniformerv2", PREPROCESS["uniformerv2"], UNIFORMER_LICENCE),

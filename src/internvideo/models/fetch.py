@@ -96,14 +96,15 @@ def checkpoint_at(path: Path) -> Checkpoint | None:
 def resolve(model_name: str, weights: str | Path, *, progress: Progress | None = None) -> Path:
     """The file that `weights` means for the network `model_name`.
 
-    weights: a file; a folder that a training run or `save_pretrained` wrote; a name of the zoo, which must be in the
-    cache; or an address (https://..., hf://owner/repo/file, owner/repo), which is downloaded once. Raises UsageError
-    for what is none of these or belongs to another network, FetchError for what is not there or cannot be fetched.
+    weights: a file; a folder that a training run or `save_pretrained` wrote; the name of a network whose weights come
+    with the package; a name of the zoo, which must be in the cache; or an address (https://..., hf://owner/repo/file,
+    owner/repo), which is downloaded once. Raises UsageError for what is none of these or belongs to another network,
+    FetchError for what is not there or cannot be fetched.
     """
     text = str(weights)
     if Path(weights).is_file():
         return Path(weights)
-    if (folder := saved_folder(weights)) is not None:
+    if (folder := saved_folder(weights) or bundled(text)) is not None:
         return folder / HUB_FILES[0]
     if text in ZOO or checkpoints_of(text):
         checkpoint = find_checkpoint(text)

@@ -46,7 +46,8 @@ class FrameConfig:
     global_heads: int = 12
     local_parts: Literal[0, 1, 2] = 0  # per block: before the attention, and before the feed-forward
     local_hidden: int | None = None  # channels inside the local parts; None: width / 1.5, rounded down
-    halve_time: bool = False  # patches span three frames and step by two
+    tubelet: int = 1  # frames folded into one token; published: 1
+    halve_time: bool = False  # patches span three frames and step by two, instead
     mix_frames: bool = True  # the clip's feature is mixed with the mean class token (False: "frozen" variant)
     activation: Activation = "quick-gelu"
     drop_path: float = 0.0
@@ -61,6 +62,8 @@ class FrameConfig:
             raise ValueError(f"global blocks read blocks {self.global_layers}, but there are {self.depth} (from 0)")
         if self.size % self.patch:
             raise ValueError(f"frames of {self.size} pixels do not cut into patches of {self.patch}")
+        if (self.halve_time and self.tubelet > 1) or self.tubelet == 3:
+            raise ValueError(f"tokens of {self.tubelet} frames; three are those of `halve_time`, which steps by two")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +108,11 @@ class FrameTower(nn.Module):
         across = bool(config.global_layers)
         self.clip_token = nn.Parameter(torch.zeros(1, 1, width)) if across else None
         self.balance = nn.Parameter(torch.zeros(width)) if across and config.mix_frames else None
-        self.patches = HalvingPatches(width, config.patch) if config.halve_time else TubePatches(width, 1, config.patch)
+        self.patches = (
+            HalvingPatches(width, config.patch)
+            if config.halve_time
+            else TubePatches(width, config.tubelet, config.patch)
+        )
         self.norm_in = nn.LayerNorm(width)
         rates = drop_rates(config.drop_path, config.depth)
         self.blocks = nn.ModuleList(FrameBlock(config, rate) for rate in rates)
@@ -285,6 +292,7 @@ def infer_frame_config(shapes: Shapes, base: FrameConfig, prefix: str = "frames.
         global_heads=heads_of(width, base.width, base.global_heads),
         local_parts=0 if local is None else 2 if prefix + "blocks.0.local2.reduce.weight" in shapes else 1,
         local_hidden=local[0] if local and local[0] != int(width // 1.5) else None,
+        tubelet=base.tubelet if span == 3 else span,
         halve_time=span == 3,
         mix_frames=prefix + "balance" in shapes or not readers,
     )
@@ -301,7 +309,7 @@ def infer_config(shapes: Shapes, base: UniFormerV2Config | None = None) -> UniFo
 def fit(weights: Weights, config: UniFormerV2Config) -> Weights:
     """Weights of another picture size, or pictures of CLIP, made to fit: see `weights.from_pictures`."""
     tower = config.frames
-    return from_pictures(weights, "frames.", 3 if tower.halve_time else 1, tower.size // tower.patch)
+    return from_pictures(weights, "frames.", 3 if tower.halve_time else tower.tubelet, tower.size // tower.patch)
 
 
 FRAMES_B16 = FrameConfig()

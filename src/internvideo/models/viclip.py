@@ -21,6 +21,7 @@ from internvideo.models.layers import (
     resize_line,
     resize_picture_positions,
 )
+from internvideo.models.probes import AttentivePool
 from internvideo.models.renaming import CLIP_BLOCK, HF_CLIP, Renames, Shapes, count, prefixed, through
 from internvideo.models.text_tower import RENAMES as TEXT_RENAMES
 from internvideo.models.text_tower import TextConfig, TextTower, infer_text_config, initialise_blocks
@@ -99,6 +100,7 @@ class ViCLIPClassifierConfig:
     video: VideoConfig = field(default_factory=lambda: VideoConfig(projection=None))
     classes: int = 400
     head_dropout: float = 0.0
+    attentive: bool = False  # instead of the class token, a learned query reads all tokens (`probes.AttentivePool`)
 
 
 class ViCLIPClassifier(nn.Module):
@@ -108,6 +110,7 @@ class ViCLIPClassifier(nn.Module):
         super().__init__()
         self.config = config
         self.video = VideoTower(config.video)
+        self.reader = AttentivePool(config.video.width, config.video.heads) if config.attentive else None
         self.head_dropout = nn.Dropout(config.head_dropout)
         self.head = nn.Linear(config.video.width, config.classes)
         nn.init.trunc_normal_(self.head.weight, std=0.02)
@@ -115,7 +118,9 @@ class ViCLIPClassifier(nn.Module):
 
     def encode_video(self, video: Tensor) -> Tensor:
         """The feature that the head reads: (B, C, T, H, W) -> (B, D)."""
-        return self.video.tokens(video)[:, 0]
+        tokens = self.video.tokens(video)
+        feature: Tensor = tokens[:, 0] if self.reader is None else self.reader(tokens)
+        return feature
 
     def forward(self, video: Tensor) -> Tensor:
         """(B, C, T, H, W) -> (B, K) logits."""

@@ -24,6 +24,7 @@ from internvideo.models.layers import (
     resize_line,
     take,
 )
+from internvideo.models.probes import AttentivePool
 from internvideo.models.renaming import Renames, Shapes, count, prefixed
 from internvideo.models.weights import Weights
 from internvideo.ops.products import linear
@@ -85,6 +86,7 @@ class ClassifierConfig:
     table_size: int = 224
     learned_positions: bool = False  # a table that is trained, of the size of `clip`
     mean_pool: bool = True  # False: the feature is the first token (published, unused)
+    attentive: bool = False  # instead of the mean, a learned query reads the tokens (`probes.AttentivePool`)
     head_dropout: float = 0.0
     head_scale: float = 0.001  # of the initial weights of the head
     train_segments: int = 1  # in training, the logits of so many consecutive rows are averaged
@@ -150,6 +152,7 @@ class VideoMAEClassifier(nn.Module):
         self.encoder = Encoder(config.clip, config.encoder, norm=False)
         self.token_norm = None if config.mean_pool else nn.LayerNorm(width, EPSILON)
         self.mean_norm = nn.LayerNorm(width, EPSILON) if config.mean_pool else None
+        self.reader = AttentivePool(width, config.encoder.heads) if config.attentive else None
         self.head_dropout = nn.Dropout(config.head_dropout)
         self.head = Linear(width, config.classes)
         self._initialise()
@@ -165,9 +168,10 @@ class VideoMAEClassifier(nn.Module):
 
     def pool(self, tokens: Tensor) -> Tensor:
         """The feature of a clip from all of its tokens: (B, N, D) -> (B, D)."""
-        norm, feature = (self.mean_norm, tokens.mean(1)) if self.config.mean_pool else (self.token_norm, tokens[:, 0])
+        norm = self.mean_norm or self.token_norm
         assert norm is not None
-        out: Tensor = norm(feature)
+        feature = tokens.mean(1) if self.config.mean_pool else tokens[:, 0]
+        out: Tensor = norm(feature if self.reader is None else self.reader(tokens))
         return out
 
     def forward(self, video: Tensor) -> Tensor:
@@ -485,7 +489,7 @@ HF_PRETRAIN_RENAMES: Renames = (
 )
 
 # What weights of masked pre-training, which a classifier may begin with, cannot fill.
-NEW_BESIDE_PRETRAINED = ("mean_norm.", "token_norm.", "head.", "positions.")
+NEW_BESIDE_PRETRAINED = ("mean_norm.", "token_norm.", "reader.", "head.", "positions.")
 
 LAYOUTS = {
     "official": CLASSIFIER_RENAMES,

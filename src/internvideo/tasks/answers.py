@@ -12,30 +12,25 @@ from typing import Any, Literal
 import numpy as np
 
 from internvideo.config import override
-from internvideo.datasets.moving_shapes.quiz import questions
-from internvideo.datasets.moving_shapes.wording import ADVERBS, CLASS_NAMES
-from internvideo.datasets.moving_shapes.world import COLOURS, MOTIONS, SHAPES, SPEEDS
+from internvideo.datasets.moving_shapes.quiz import ANSWERS, open_questions
 from internvideo.datasets.questions import read_answers
 from internvideo.errors import UsageError
 from internvideo.metrics.answers import answer_accuracy, answer_key
-from internvideo.tasks.choice import per_type
+from internvideo.tasks.choice import parts_of, per_type
 from internvideo.tasks.data import Data, Rendered, read_questions, scenes_of, world
 from internvideo.tasks.predictions import Record, Scores, same_width, shown
-from internvideo.tasks.task import Asked, Example, Marks
-
-# All that can be an answer in the small world; the number of an answer is its place here.
-SMALL_VOCABULARY = (
-    *(CLASS_NAMES[motion] for motion in MOTIONS),
-    *(ADVERBS[speed][0] for speed in SPEEDS),
-    *(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES),
-)
+from internvideo.tasks.task import SEES, Asked, Example, Marks, Sees
 
 
 @dataclass(frozen=True, kw_only=True)
 class Answering:
-    """out_of_vocabulary: questions that cannot be answered count as "wrong", or are "dropped", as published."""
+    """out_of_vocabulary: questions that cannot be answered count as "wrong", or are "dropped", as published.
+
+    sees: "still", "shuffled" and "blank" show less than a video (`task.Views`): what the questions alone give away.
+    """
 
     out_of_vocabulary: Literal["wrong", "dropped"] = "wrong"
+    sees: Sees = "all"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +50,8 @@ class QuestionAnswering:
         return (example.id,)
 
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
-        rows = asked.answers(examples[0].sample, [example.texts[0] for example in examples])
+        questions = [example.texts[0] for example in examples]
+        rows = asked.answers(examples[0].sample, questions, SEES[self.protocol.sees])
         if rows.shape[1] not in (len(self.vocabulary), len(self.vocabulary) + 1):
             raise UsageError(
                 f"the network has {rows.shape[1]} answers, the vocabulary {len(self.vocabulary)}",
@@ -83,7 +79,7 @@ class QuestionAnswering:
         truth, count = Counter(answer_key(example.truth) for example in known).most_common(1)[0]
         metrics[f"always `{truth}`"] = 100.0 * count / len(known)
         metrics["examples"] = len(known)
-        return Marks(metrics=metrics)
+        return Marks(metrics=metrics, tables={"parts": parts_of([example.group for example in known], right)})
 
     def _best(self, scores: np.ndarray) -> str | None:
         """The answer with the highest score, if it is alone."""
@@ -97,7 +93,7 @@ def question_answering(data: Data, options: Sequence[str] = (), *, paper: bool =
     protocol = override(base, options)
     if data.small_world:
         films = world(data, f"answers-{data.split or 'test'}", scenes_of(data, 200))
-        return QuestionAnswering(examples=small_questions(films), vocabulary=SMALL_VOCABULARY, protocol=protocol)
+        return QuestionAnswering(examples=small_questions(films), vocabulary=ANSWERS, protocol=protocol)
     vocabulary, data = data.without("answers")
     if not vocabulary:
         raise UsageError("which answers may be given?", "data.answers=FILE, such as msrvtt_train_ans2label.json")
@@ -117,6 +113,5 @@ def small_questions(films: Sequence[Rendered]) -> list[Example]:
     return [
         Example(f"{one.id}/{number}", one.sample, (question.text,), question.answer, question.kind)
         for one in films
-        for number, question in enumerate(questions(one.scene))
-        if question.kind != "caption"
+        for number, question in enumerate(open_questions(one.scene))
     ]

@@ -27,7 +27,8 @@ from internvideo.text.cleaning import clean_caption
 class Choosing:
     """How options become texts: a template with `{question}` (empty if there is none) and `{option}`.
 
-    sees: "still" shows the middle frame in place of all, "blank" nothing: what the options alone give away.
+    sees: "still" shows the middle frame in place of all, "shuffled" all in another order, "blank" nothing: what the
+    options alone give away.
     """
 
     template: str = "{question} {option}"
@@ -89,7 +90,20 @@ def mark_choices(examples: Sequence[Example], predictions: Mapping[str, Record])
     common = Counter(example.truth for example in known).most_common(1)[0][1]
     metrics["always the same option"] = 100.0 * common / len(known)
     metrics["examples"] = len(known)
-    return Marks(metrics=metrics)
+    return Marks(metrics=metrics, tables={"parts": parts_of([example.group for example in known], right)})
+
+
+def parts_of(groups: Sequence[str], right: np.ndarray) -> dict[str, tuple[int, int]]:
+    """Of each group: right answers, and all.
+
+    >>> parts_of(["how", "why", "how"], np.array([True, False, False]))
+    {'how': (1, 2), 'why': (0, 1)}
+    """
+    inside = {
+        name: [r for group, r in zip(groups, right.tolist(), strict=True) if group == name]
+        for name in dict.fromkeys(groups)
+    }
+    return {name: (sum(given), len(given)) for name, given in inside.items()}
 
 
 def per_type(groups: Sequence[str], right: np.ndarray) -> dict[str, dict[str, float]]:

@@ -27,8 +27,9 @@ from internvideo.metrics.open_set import (
     thresholded_auroc,
 )
 from internvideo.tasks.data import Data, name_of, read_list, world
-from internvideo.tasks.predictions import BadPredictions, Record, Scores, same_width
+from internvideo.tasks.predictions import BadPredictions, Record, Scores, same_width, shown
 from internvideo.tasks.recognition import check_classes, check_head, unique
+from internvideo.tasks.submissions import read_open_results
 from internvideo.tasks.task import Asked, Example, Marks, Sampling, Views
 
 PARTS = ("training", "known", "unknown")
@@ -115,6 +116,26 @@ class OpenSet:
         metrics |= {f"{part} samples": len(answers.labels) for part, answers in parts.items()}
         tables = {"openness": curve, "uncertainty": dict(zip(("known", "unknown"), doubts, strict=True))}
         return Marks(metrics=metrics, tables={**tables, "threshold": threshold})
+
+    def read_official(self, path: Path) -> list[Record]:
+        """DEAR's .npz (`submissions.read_open_results`), whose rows are in the order of the lists; needs `threshold`,
+        since it has nothing about training samples. Probabilities are not in it: the answer gets all of them."""
+        found = read_open_results(path)
+        known = [example.truth for example in self.examples if example.group == "known"]
+        width = 1 + max([self.classes - 1, *known, *(int(answers.max()) for answers, _, _ in found.values())])
+        records: list[Record] = []
+        for part, (answers, labels, doubts) in found.items():
+            examples = [example for example in self.examples if example.group == part]
+            if len(examples) != len(answers):
+                raise BadPredictions(f"`{path}` has {len(answers):,} {part} samples, the list {len(examples):,}",
+                                     "its rows have no names: it must be the very list")  # fmt: skip
+            other = [e.id for e, label in zip(examples, labels, strict=True) if e.truth != label]
+            if other:
+                raise BadPredictions(f"{len(other):,} {part} samples have another class in `{path}`: {shown(other)}",
+                                     "its rows have no names: they must be in the order of the list")  # fmt: skip
+            rows = zip(examples, np.eye(width)[answers], doubts, strict=True)
+            records += [Scores(example.id, np.append(row, doubt)) for example, row, doubt in rows]
+        return records
 
     def _answers(self, part: str, predictions: Mapping[str, Record], width: int) -> Answers:
         """Of one part. What is missing gives the worst answer: a known sample is wrong and called unknown, an unknown

@@ -17,15 +17,16 @@ from internvideo.datasets.moving_shapes.wording import CLASS_NAMES
 from internvideo.datasets.moving_shapes.world import MOTIONS
 from internvideo.errors import UsageError
 from internvideo.metrics.calibration import expected_calibration_error, log_softmax
-from internvideo.metrics.classification import confusion, mean_per_class, softmax, top_k
+from internvideo.metrics.classification import confusion, mean_per_class, merge_views, softmax, top_k
+from internvideo.metrics.ensembles import ENSEMBLES, compare
 from internvideo.models.families import Card
 from internvideo.tasks.data import Data, name_of, read_list, scenes_of, world
-from internvideo.tasks.predictions import Record, Scores, same_width
+from internvideo.tasks.predictions import TINY, BadPredictions, Record, Scores, same_width, shown
+from internvideo.tasks.submissions import read_views
 from internvideo.tasks.task import Asked, Example, Marks, Sampling, Views
-from internvideo.text.prompts import PROMPTS, fill
+from internvideo.text.prompts import PROMPTS, sentence_vectors
 
 Merge = Literal["probability", "score"]
-ENSEMBLES = ("similarities", "probabilities", "embeddings")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,6 +75,23 @@ class Recognition:
     def score(self, predictions: Mapping[str, Record]) -> Marks:
         return mark_classes(self.examples, predictions, self.classes)
 
+    def read_official(self, path: Path) -> list[Record]:
+        """VideoMAE's files of a test run (`submissions.read_views`). Videos have the names of their files there, up to
+        the first dot; labels must be those of the list."""
+        views = read_views(path)
+        given = {view.video: view.label for view in views}
+        short = {Path(example.id).name.partition(".")[0]: example for example in self.examples}
+        if len(short) < len(self.examples):
+            raise BadPredictions("several files of the list have the same name", "they cannot be told apart by it")
+        other = [name for name, label in given.items() if name in short and short[name].truth not in (None, label)]
+        if other:
+            raise BadPredictions(f"{len(other):,} videos have another class there: {shown(other)}", "another list?")
+        merge = self.protocol.merge if isinstance(self.protocol, Looking) else "probability"
+        means, _ = merge_views(views, merge)
+        rows = np.log(means + TINY) if merge == "probability" else means
+        names = [short[name].id if name in short else name for name in given]
+        return [Scores(name, row) for name, row in zip(names, rows, strict=True)]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Prompting:
@@ -101,37 +119,13 @@ class ZeroShotRecognition(Recognition):
             yield Scores(example.id, scores)
 
     def _texts(self, asked: Asked) -> np.ndarray:
-        """(P, K, D) float64 unit vectors."""
-        sentences = self.sentences(asked.card)
-        flat = list(dict.fromkeys(text for row in sentences for text in row))
-        vectors = dict(zip(flat, asked.texts(flat).astype(np.float64), strict=True))
-        return np.array([[vectors[text] for text in row] for row in sentences])
-
-    def sentences(self, card: Card) -> list[list[str]]:
-        """One list of class sentences per template, cleaned as the network's family does it."""
         if not self.classes:
             raise UsageError("zero-shot recognition needs the names of the classes", "--classes FILE, in their order")
         templates = PROMPTS.get(self.protocol.prompts, (self.protocol.prompts,))
-        return fill(templates, self.classes, "viclip" if card.family.cleaning == "viclip" else "none")
+        return sentence_vectors(asked.texts, templates, self.classes, asked.card.family.cleaning)
 
     def _ensemble(self, card: Card) -> str:
         return card.family.ensemble if self.protocol.ensemble == "family" else self.protocol.ensemble
-
-
-def compare(video: np.ndarray, texts: np.ndarray, scale: float, ensemble: str) -> np.ndarray:
-    """Log-probabilities of classes: (D,) unit vector, (P, K, D) unit vectors of P sentences per class -> (K,).
-
-    "similarities": one softmax over the mean cosines; "probabilities": the mean of P softmaxes; "embeddings": a
-    softmax over the cosines with each class's mean sentence.
-    """
-    if ensemble == "embeddings":
-        mean = texts.mean(axis=0, keepdims=True)
-        texts = mean / np.linalg.norm(mean, axis=-1, keepdims=True)
-    cosines = texts @ video * scale
-    if ensemble == "probabilities":
-        each = log_softmax(cosines)
-        return np.asarray(np.logaddexp.reduce(each, axis=0) - np.log(len(each)))
-    return log_softmax(cosines.mean(axis=0))
 
 
 def mark_classes(examples: Sequence[Example], predictions: Mapping[str, Record], classes: Sequence[str] = ()) -> Marks:
@@ -160,8 +154,11 @@ def mark_classes(examples: Sequence[Example], predictions: Mapping[str, Record],
     metrics["calibration error"] = 100 * expected_calibration_error(softmax(given), truth[there])
     metrics["examples"] = len(known)
     names = list(classes) or [f"class {number}" for number in range(width)]
-    tables = {"classes": names, "confusion": counts, "confidence": softmax(given).max(axis=1)}
+    tables: dict[str, Any] = {"classes": names, "confusion": counts, "confidence": softmax(given).max(axis=1)}
     tables["right"] = given.argmax(axis=1) == truth[there]
+    tables["parts"] = {
+        name: (int(row[k]), int(row.sum())) for k, (name, row) in enumerate(zip(names, counts, strict=True))
+    }
     return Marks(metrics=metrics, tables=tables)
 
 

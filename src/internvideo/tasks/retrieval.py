@@ -31,7 +31,8 @@ class Ranking:
     dual_softmax: re-rank with a softmax over all queries of scale x cosine; needs all queries at once, so it is no
     search for one query. ties: see `metrics.ranking.ranks_of`; "every" is the published rule. multi_v2t: with dual
     softmax and several texts per video, the way back takes its own re-ranking ("own"), or that of the way there, as
-    published ("reuse-t2v"). sees: "still" shows the middle frame of a video in place of all, "blank" nothing.
+    published ("reuse-t2v"). sees: "still" shows the middle frame of a video in place of all, "shuffled"
+    all in another order, "blank" nothing.
     """
 
     dual_softmax: bool = False

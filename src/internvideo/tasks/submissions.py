@@ -1,4 +1,5 @@
 """Official files of the challenges: what their servers take, written from predictions; and read, if others wrote them.
+Also the files that the published code itself leaves behind: VideoMAE's views, and results of open-set recognition.
 
 Numbers are plain ints and floats: some servers refuse anything else.
 """
@@ -14,7 +15,8 @@ from internvideo.datasets.ava import write_ava
 from internvideo.datasets.ego4d import WordQuery
 from internvideo.datasets.lists import BadList, cell, class_number, class_numbers, json_file, number, record
 from internvideo.datasets.sample import PathLike
-from internvideo.tasks.predictions import Boxes, Segments
+from internvideo.metrics.classification import View
+from internvideo.tasks.predictions import BadPredictions, Boxes, Segments
 
 
 def write_activitynet(
@@ -101,6 +103,49 @@ def write_keyframes(path: PathLike, found: Mapping[str, Boxes]) -> None:
             for box, label, score in zip(one.boxes, one.labels, one.scores, strict=True)
         ),
     )
+
+
+def read_views(path: Path) -> list[View]:
+    """VideoMAE's files of a test run, one per process: a file, or a folder with 0.txt, 1.txt ...
+
+    The first line of each is its own accuracy; then a line per view: `video [logit,logit,...] label chunk crop`.
+    """
+    files = sorted(path.glob("*.txt"), key=lambda file: (len(file.stem), file.stem)) if path.is_dir() else [path]
+    if not files:
+        raise BadPredictions(f"there is no .txt in `{path}`", "a folder with 0.txt, 1.txt ... of VideoMAE")
+    return [_view(line, number, file) for file in files for number, line in enumerate(_lines(file), 1) if number > 1]
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text("utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadPredictions(f"cannot read `{file}`: {error}", "check the path given to --predictions") from error
+
+
+def _view(line: str, number: int, file: Path) -> View:
+    head, _, tail = line.rpartition("]")  # names may have brackets, numbers have none
+    name, _, logits = head.rpartition("[")
+    try:
+        label, chunk, split = map(int, tail.split())
+        return View(name.strip(), label, chunk, split, np.array([float(one) for one in logits.split(",")]))
+    except ValueError as error:
+        raise BadPredictions(
+            f"line {number} of `{file}` is no view ({error}): {line:.60}", "expected `video [0.1,2.5] label chunk crop`"
+        ) from error
+
+
+def read_open_results(path: Path) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """The .npz of DEAR's open-set scripts: "known" and "unknown" -> answers, labels, uncertainties, (n,) each."""
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            return {
+                part: tuple(held[f"{key}_{name}"].reshape(-1) for name in ("pred", "label", "unctt"))
+                for part, key in (("known", "ind"), ("unknown", "ood"))
+            }
+    except (OSError, ValueError, KeyError) as error:
+        raise BadPredictions(f"`{path}` holds no results of open-set recognition ({error})",
+                             "expected ind_pred, ind_label, ind_unctt, and the same with ood_") from error  # fmt: skip
 
 
 def _keyframe(name: str) -> tuple[str, float]:

@@ -17,7 +17,7 @@ from internvideo.models.families import Card
 from internvideo.tasks.predictions import Record
 
 T = TypeVar("T")
-Sampling = Literal["model", "dense", "sparse", "still", "blank"]
+Sampling = Literal["model", "dense", "sparse", "still", "shuffled", "blank"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,8 @@ class Views:
 
     sampling: "model" takes the frame policy of the weights (one clip only); "dense": windows of every `stride`-th
     frame, spread over the video; "sparse": interleaved even samplings of the whole video. What a score is worth show
-    "still": the middle frame in place of all others, and "blank": no pixels at all.
+    "still": the middle frame in place of all others, "shuffled": the model's frames in an order drawn at random, the
+    same for all videos, and "blank": no pixels at all.
     """
 
     clips: int = 1
@@ -49,9 +50,10 @@ class Views:
 SEES: Mapping[str, Views] = {  # what a network is shown of each video
     "all": Views(),
     "still": Views(sampling="still"),
+    "shuffled": Views(sampling="shuffled"),
     "blank": Views(sampling="blank"),
 }
-Sees = Literal["all", "still", "blank"]
+Sees = Literal["all", "still", "shuffled", "blank"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -89,7 +91,7 @@ class Asked(Protocol):
         """(n, D) float32, unit length. Raises UsageError for a network that reads no text."""
         ...
 
-    def answers(self, sample: Sample, questions: Sequence[str]) -> np.ndarray:
+    def answers(self, sample: Sample, questions: Sequence[str], views: Views = ...) -> np.ndarray:
         """(Q, A) scores of the answers to questions about one view. UsageError for a network that answers none."""
         ...
 

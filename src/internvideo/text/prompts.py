@@ -4,8 +4,10 @@ A template holds `{}` once, where the class name goes. How the answers to severa
 model family's affair: ViCLIP averages similarities, InternVideo-MM averages probabilities.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
+
+import numpy as np
 
 from internvideo.errors import UsageError
 from internvideo.text.cleaning import clean_caption
@@ -59,3 +61,16 @@ def fill(templates: Sequence[str], names: Sequence[str], cleaning: Cleaning = "n
             raise UsageError(f"the template {template!r} must hold {{}} once", "write it like `a video of {}`")
     sentences = [[template.replace("{}", name) for name in names] for template in templates]
     return [[clean_caption(text) for text in row] for row in sentences] if cleaning == "viclip" else sentences
+
+
+def sentence_vectors(
+    read: Callable[[Sequence[str]], np.ndarray], templates: Sequence[str], names: Sequence[str], cleaning: Cleaning
+) -> np.ndarray:
+    """Every class name in every template, read once: (P, K, D) float64, for `metrics.ensembles`.
+
+    read: n sentences -> (n, D). cleaning: as in `fill`.
+    """
+    rows = fill(templates, names, cleaning)
+    sentences = list(dict.fromkeys(sentence for row in rows for sentence in row))
+    vectors = dict(zip(sentences, read(sentences).astype(np.float64), strict=True))
+    return np.array([[vectors[sentence] for sentence in row] for row in rows])

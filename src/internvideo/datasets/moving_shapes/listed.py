@@ -14,9 +14,10 @@ import numpy as np
 
 from internvideo.datasets.moving_shapes.draw import moments, render
 from internvideo.datasets.moving_shapes.draws import Draws
-from internvideo.datasets.moving_shapes.quiz import group_of
+from internvideo.datasets.moving_shapes.quiz import ANSWERS, group_of, open_questions
 from internvideo.datasets.moving_shapes.wording import caption, deed, meaning
 from internvideo.datasets.moving_shapes.world import (
+    MOTIONS,
     SPEEDS,
     VERSION,
     Combination,
@@ -31,6 +32,7 @@ from internvideo.datasets.sample import DRAWN, Sample, Samples, hash_of
 from internvideo.errors import UsageError
 
 FPS = Fraction(16)
+Says = Literal["all", "motion", "question"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,8 @@ class Drawing:
     """Which scenes a list has. size: pixels per side; seconds: of a clip; plot: "" is the mixture of all.
 
     twins: so many neighbours in the list show the same things, which do something else, or in another order: what a
-    batch is to tell apart must not be told by colours and shapes. says: "motion" leaves the thing out of the captions.
+    batch is to tell apart must not be told by colours and shapes. says: "motion" leaves the thing out of the captions;
+    "question" asks one of the open questions about the scene instead, the label is its answer's number in `ANSWERS`.
     """
 
     split: Split = "train"
@@ -46,7 +49,7 @@ class Drawing:
     seconds: float = 3.0
     plot: Plot | Literal[""] = ""
     twins: int = 1
-    says: Literal["all", "motion"] = "all"
+    says: Says = "all"
 
     def scene(self, number: int) -> Scene:
         """Number `number` of the list."""
@@ -56,7 +59,7 @@ class Drawing:
 
 
 class DrawnScenes(Samples):
-    """The first `count` scenes of a drawing with their captions.
+    """The first `count` scenes of a drawing with their captions; where one thing moves, the class is its motion.
 
     Scenes of which the same can be said have the same uid: they are no negatives of each other.
     """
@@ -65,9 +68,14 @@ class DrawnScenes(Samples):
         super().__init__(())
         if drawing.says == "motion" and drawing.plot != "single":
             raise UsageError("`says: motion` is for scenes with one thing", "plot: single")
+        if drawing.says == "question" and drawing.split == "unknown":
+            raise UsageError("what the split `unknown` shows is no answer", "split: train")
         self._drawing, self._count = drawing, count
         self._about = json.dumps(asdict(drawing), sort_keys=True)
         self.captioned, self.media, self.has_files = count, ("video",), False
+        single = drawing.plot == "single" and drawing.split != "unknown"
+        self.classes = ANSWERS if drawing.says == "question" else MOTIONS if single else ()
+        self.labelled, self.highest_label = (count if self.classes else 0), len(self.classes) - 1
         self.hash = hashlib.sha256(f"{VERSION} {count} {self._about}".encode()).hexdigest()  # all the rest follows
 
     def __len__(self) -> int:
@@ -79,14 +87,23 @@ class DrawnScenes(Samples):
     def __getitem__(self, index: slice) -> Samples: ...
     def __getitem__(self, index: int | slice) -> Sample | Samples:
         if isinstance(index, slice):
-            return Samples(self[place] for place in range(*index.indices(self._count)))
+            return Samples((self[place] for place in range(*index.indices(self._count))), self.classes)
         if not -self._count <= index < self._count:
             raise IndexError(f"no scene {index} among {self._count}")
         number = index % self._count
         one = self._drawing.scene(number)
-        told, text = (meaning(one), caption(one)) if self._drawing.says == "all" else deed(one)
+        told, text, name = self._said(one)
+        label = self.classes.index(name) if self.classes else None
         path = f"{DRAWN}{number}{self._about}"
-        return Sample(hash_of(f"moving_shapes\0{told}"), path, captions=(text,), source=one.key)
+        return Sample(hash_of(f"moving_shapes\0{told}"), path, captions=(text,), label=label, source=one.key)
+
+    def _said(self, one: Scene) -> tuple[object, str, str]:
+        """What decides whether two scenes are negatives of each other; the text; the name of the class."""
+        if self._drawing.says == "question":
+            asked = Draws(one.key, "asked").choose(open_questions(one))
+            return one.key, asked.text, asked.answer
+        told, text = (meaning(one), caption(one)) if self._drawing.says == "all" else deed(one)
+        return told, text, one.label
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[place] for place in range(self._count))

@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 
 from internvideo.datasets.moving_shapes.draws import Draws
 from internvideo.datasets.moving_shapes.wording import ADVERBS, CLASS_NAMES, Meaning, meaning, say
-from internvideo.datasets.moving_shapes.world import MOTIONS, SPEEDS, UNKNOWN_MOTIONS, Combination, Scene
+from internvideo.datasets.moving_shapes.world import (
+    COLOURS,
+    MOTIONS,
+    SHAPES,
+    SPEEDS,
+    UNKNOWN_MOTIONS,
+    Combination,
+    Scene,
+)
 
 # What is asked about one motion offers the others of its group: easily confused, and nothing but time tells them apart.
 GROUPS: tuple[tuple[str, ...], ...] = (
@@ -18,6 +26,13 @@ GROUPS: tuple[tuple[str, ...], ...] = (
     ("circle clockwise", "circle counter-clockwise", "spin clockwise", "spin counter-clockwise"),
     ("grow", "shrink", "appear", "disappear"),
     UNKNOWN_MOTIONS,
+)
+
+# All that can be an answer to an open question; the number of an answer is its place here.
+ANSWERS = (
+    *(CLASS_NAMES[motion] for motion in MOTIONS),
+    *(ADVERBS[speed][0] for speed in SPEEDS),
+    *(f"{colour} {shape}" for colour in COLOURS for shape in SHAPES),
 )
 
 
@@ -42,8 +57,13 @@ def group_of(motion: str) -> tuple[str, ...]:
 
 def questions(scene: Scene) -> tuple[Question, ...]:
     """All that can be asked about the scene with one right answer, the multiple choice of captions last."""
+    return () if scene.is_still else (*open_questions(scene), choose_caption(scene))
+
+
+def open_questions(scene: Scene) -> list[Question]:
+    """Those whose answer is in `ANSWERS`."""
     if scene.is_still:
-        return ()
+        return []
     draws = Draws(scene.key, "questions")
     things = scene.in_order
     names = [thing.name for thing in things]
@@ -62,7 +82,7 @@ def questions(scene: Scene) -> tuple[Question, ...]:
         found.append(_ask(draws, "first", f"which shape {verb} first?", names, names[0]))
     if scene.plot == "collision":
         found.append(_ask(draws, "hit", "which shape is hit by the other?", names, names[1]))
-    return (*found, choose_caption(scene))
+    return found
 
 
 def choose_caption(scene: Scene, count: int = 5) -> Question:
