@@ -5,7 +5,8 @@ Cost    printed by `--estimate` before the run and measured by it; see docs/resu
 Expect  the funnel at the end of the run, and `internvideo dataset report DATASET`
 """
 
-from internvideo.curation.recipe import DEFAULT, CurateRecipe
+from internvideo.curation.presets import DEFAULT
+from internvideo.curation.recipe import CurateRecipe
 
 
 def config() -> CurateRecipe:

@@ -5,7 +5,8 @@ Cost    printed by `--estimate` before the run and measured by it; see docs/resu
 Expect  view `div`: each source video has equal mass, whatever its number of clips
 """
 
-from internvideo.curation.recipe import INTERNVID, CurateRecipe
+from internvideo.curation.presets import INTERNVID
+from internvideo.curation.recipe import CurateRecipe
 
 
 def config() -> CurateRecipe:

@@ -4,13 +4,16 @@ import os
 import shutil
 from dataclasses import replace
 
+import pyarrow as pa
 import pytest
 
 from internvideo.curation.facts import Decoding, Probe
 from internvideo.curation.run import CRASHES_TO_QUARANTINE, OUTSIDE_KILLS, Run
 from internvideo.curation.scan import scan, whole_roots
 from internvideo.store.dataset import Dataset
-from tests.curation.toys import Brightness, Everything, Halves, Meddler, Trap, grey_film
+from internvideo.store.results import Result
+from internvideo.store.values import CLIP_KEY, OperatorSpec
+from tests.curation.toys import Brightness, Everything, Halves, Listener, Meddler, Trap, grey_film
 
 
 @pytest.fixture(scope="module")
@@ -26,10 +29,11 @@ def folder(tmp_path, film):
     return tmp_path / "videos"
 
 
-def run(dataset, folder, *operators, workers=1):
+def run(dataset, folder, *operators, workers=1, later=()):
     with dataset.writer() as writer:
         found = list(scan([folder]))
-        with Run(writer, operators, workers=workers, tell=lambda _: None) as run:
+        specs = {spec.name: spec for spec in later}
+        with Run(writer, operators, workers=workers, tell=lambda _: None, later=specs) as run:
             return run.go(found, whole_roots([folder], found))
 
 
@@ -89,6 +93,35 @@ def test_sidecars_that_change_make_their_readers_due_again(folder, tmp_path):
     (folder / "a.txt").write_text("two")
     assert run(dataset, folder, *operators).done == 1
     assert sorted(dataset.rows("trap")["word"].to_pylist()) == ["", "two"]
+
+
+def test_what_reads_later_rows_is_due_when_they_come_and_when_they_change(folder, tmp_path):
+    dataset = Dataset.create(tmp_path / "dataset")
+    operators = (*USUAL, Listener())
+    run(dataset, folder, *operators)
+    assert dataset.rows("listener")["texts"].to_pylist() == [0, 0]
+    spec = OperatorSpec("model_captions", 1, "clip", {"model": "a"}, pa.schema([*CLIP_KEY, ("text", pa.string())]))
+    video = dataset.rows("probe")["video"][0].as_py()
+
+    def say(spec, count, source):
+        key = dataset.clips("shots").select(CLIP_KEY.names).to_pylist()[0]
+        rows = [{**key, "video": video, "item": item, "text": "a"} for item in range(count)]
+        with dataset.writer() as writer:
+            writer.register(spec)
+            writer.commit(video, [Result(spec, source, pa.Table.from_pylist(rows, schema=spec.schema))])
+
+    say(spec, 2, "one")
+    again = run(dataset, folder, *operators, later=[spec])
+    assert (again.due, again.frames) == (1, 0), "the other video has none, and nothing is decoded"
+    assert sorted(dataset.rows("listener")["texts"].to_pylist()) == [0, 2]
+    assert set(dataset.rows("listener")["clips"].to_pylist()) == {2}, "it also sees rows of earlier runs"
+    assert run(dataset, folder, *operators, later=[spec]).due == 0
+    say(spec, 3, "two")
+    assert run(dataset, folder, *operators, later=[spec]).due == 1
+    other = replace(spec, parameters={"model": "b"})
+    say(other, 1, "two")
+    assert run(dataset, folder, *operators, later=[other]).due == 1, "another version with the same input"
+    assert sorted(dataset.rows("listener")["texts"].to_pylist()) == [0, 1]
 
 
 def test_a_video_that_crashes_its_worker_twice_is_quarantined_and_the_rest_is_done(folder, tmp_path):

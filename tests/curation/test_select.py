@@ -12,15 +12,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from internvideo.curation.expressions import true_rows
+from internvideo.curation.presets import DEFAULT_VIEWS, INTERNVID_VIEWS, LONGTAKE_VIEWS
 from internvideo.curation.select import (
-    DEFAULT_VIEWS,
-    INTERNVID_VIEWS,
     KEY,
     Rank,
     Rule,
     Selection,
     ViewRecipe,
     draw,
+    one_by_one,
     select,
     uniforms,
 )
@@ -442,6 +442,11 @@ def test_the_presets_keep_a_good_clip_and_drop_each_kind_of_bad_one():
         "stillness_still_share": 0.2,
         "sharpness_median": 0.6,
         "duplicates_keeper": True,
+        "leaks_evaluation_set": None,
+        "motion_flow_mean": 0.2,
+        "aesthetic_max": 5.0,
+        "aesthetic_mean": 4.0,
+        "match_cosine": 0.3,
     }
     bad = {
         "at least 2 s": {"seconds": 1.0},
@@ -452,11 +457,70 @@ def test_the_presets_keep_a_good_clip_and_drop_each_kind_of_bad_one():
         "moves": {"stillness_still_share": 1.0},
         "in focus": {"sharpness_median": 0.1},
         "best of its copies": {"duplicates_keeper": False},
+        "in no evaluation set": {"leaks_evaluation_set": "test"},
     }
     rows = [{**good, **change} for change in ({}, {"sharpness_median": None}, *bad.values())]
     rows = [{"video": "v", "stream": 0, "start": i, "end": i + 1, "source": "v", **row} for i, row in enumerate(rows)]
-    default, div = DEFAULT_VIEWS
-    assert (default.name, div.name, [view.name for view in INTERNVID_VIEWS]) == ("default", "div", ["div"])
-    assert select(pa.Table.from_pylist(rows), default).dropped_by == [None, None, *bad]
-    for view in (div, *INTERNVID_VIEWS):
-        assert select(pa.Table.from_pylist(rows), view).ids.num_rows == 1
+    table = pa.Table.from_pylist(rows)
+    default, div, flt, aes, *_ = DEFAULT_VIEWS
+    assert select(table, default).dropped_by == [None, None, *bad]
+    for view in (div, INTERNVID_VIEWS[0]):
+        assert select(table, view).ids.num_rows == 1, "of one video one clip"
+    assert [step[0] for step in select(table, flt).funnel][-2:] == ["div", "match"], "drawn, then ranked"
+    assert select(table, aes).ids.num_rows == select(table, INTERNVID_VIEWS[2]).ids.num_rows - 7 == 2
+    assert select(table, LONGTAKE_VIEWS[0]).ids.num_rows == 1, "the one that the default view calls too long"
+    long = pa.Table.from_pylist([{**row, "seconds": 12.0} for row in rows])
+    still = pa.Table.from_pylist([{**row, "seconds": 12.0, "motion_flow_mean": 0.01} for row in rows])
+    assert (select(long, LONGTAKE_VIEWS[0]).ids.num_rows, select(still, LONGTAKE_VIEWS[0]).ids.num_rows) == (4, 0)
+
+
+@settings(max_examples=15)
+@given(ROWS, st.integers(0, 99))
+def test_drawing_first_ranks_only_what_was_drawn(rows, seed):
+    view = ViewRecipe(
+        name="v", sampler="div", size=6, seed=seed, draw_first=True, ranks=(Rank("r", "score", keep_top=0.5),)
+    )
+    table = clips(rows)
+    drawn = select(table, ViewRecipe(name="v", sampler="div", size=6, seed=seed)).ids
+    inside = table.join(drawn, list(KEY), join_type="left semi")
+    assert select(table, view).ids.equals(select(inside, ViewRecipe(name="v", ranks=view.ranks)).ids)
+
+
+@settings(max_examples=15)
+@given(ROWS, st.floats(-1, 1))
+def test_semantic_copies_go_and_clips_without_a_better_one_stay(rows, most):
+    table = clips(rows)
+    table = table.append_column("semantic_similarity", table["score"])
+    kept = select(table, ViewRecipe(name="v", max_similarity=most)).ids
+    plain = sorted((r["video"], r["start"]) for r in rows if number(r["score"]) is None or not r["score"] > most)
+    assert [(video, start) for video, _, start, _ in keys(kept)] == plain
+
+
+@settings(max_examples=15)
+@given(ROWS)
+def test_one_view_per_value_divides_the_clips_that_have_one(rows):
+    table, view = clips(rows), ViewRecipe(name="by", rules=(Rule("long", "seconds >= 3"),), by="source")
+    views = one_by_one(table, view)
+    assert [one.name for one in views] == sorted(
+        {f"by-{r['source']}" for r in rows if r["source"]},
+        key=lambda name: (-sum(r["source"] == name[3:] for r in rows), name),
+    )
+    chosen = [key for one in views for key in keys(select(table, one).ids)]
+    known = ViewRecipe(name="v", rules=(*view.rules, Rule("has one", "source IS NOT NULL")))
+    assert sorted(chosen) == keys(select(table, known).ids)
+
+
+def test_values_become_names_that_files_can_have():
+    table = clips([{"video": "a", "start": i, "source": s} for i, s in enumerate(["Film & Animation", "it's", "日本"])])
+    names = [one.name for one in one_by_one(table, ViewRecipe(name="category", by="source"))]
+    assert names == ["category-film-animation", "category-it-s", "category-other"]
+    for one in one_by_one(table, ViewRecipe(name="category", by="source")):
+        assert select(table, one).ids.num_rows == 1
+    with pytest.raises(UsageError, match="no column `sorce`"):
+        one_by_one(table, ViewRecipe(name="v", by="sorce"))
+
+
+def test_rules_from_the_command_line_come_after_the_recipes_own():
+    table = clips([{"video": "a", "start": i, "seconds": float(i)} for i in range(6)])
+    view = ViewRecipe(name="v", rules=(Rule("long", "seconds >= 2"),), also=("seconds < 4", "seconds <> 3"))
+    assert select(table, view).funnel == [("long", 6, 4, 0), ("seconds < 4", 4, 2, 0), ("seconds <> 3", 2, 1, 0)]

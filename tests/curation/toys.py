@@ -150,3 +150,20 @@ class Everything:
                 digest.update(column.encode() + values.tobytes())
             rows.append({"measure": name, "digest": digest.hexdigest()})
         return video_rows(subject, self.columns, rows)
+
+
+@dataclass(frozen=True)
+class Listener:
+    """Counts words of captions that a later stage has made, beside the brightness that an operator gave."""
+
+    name: str = "listener"
+    version: ClassVar[int] = 1
+    grain: ClassVar[str] = "video"
+    needs: ClassVar[tuple] = ("brightness", "model_captions")
+    frames: ClassVar[FrameRequest] = FrameRequest()
+    columns: ClassVar[pa.Schema] = pa.schema([("texts", pa.int32()), ("clips", pa.int32())])
+
+    def process(self, subject):
+        later = subject.rows.get("model_captions")
+        counts = {"texts": 0 if later is None else later.num_rows, "clips": subject.rows["brightness"].num_rows}
+        return video_rows(subject, self.columns, [counts])

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from internvideo.config import classes_of, plain, restore
-from internvideo.curation.recipe import PRESETS
+from internvideo.curation.presets import PRESETS
 from internvideo.errors import UsageError
 from internvideo.jobs import choice
 from internvideo.jobs import index as index_job

@@ -14,8 +14,8 @@ from internvideo.models.zoo import ZOO, checkpoints_of, find_checkpoint
 def test_every_checkpoint_has_a_network_or_says_what_it_waits_for(name):
     checkpoint = ZOO[name]
     assert checkpoint.name == name
-    assert checkpoint.model in MODELS if checkpoint.model else checkpoint.needs
-    assert bool(checkpoint.model) != bool(checkpoint.needs)
+    assert bool(checkpoint.model) + bool(checkpoint.needs) + bool(checkpoint.head_of) == 1
+    assert {checkpoint.model, checkpoint.head_of} <= {"", *MODELS}
     assert name.startswith(checkpoint.model)
 
 
@@ -24,7 +24,7 @@ def test_no_two_checkpoints_share_a_name_or_an_address():
     assert len(set(addresses)) == len(addresses)
     from internvideo.models import zoo
 
-    makers = (zoo._clip, zoo._viclip, zoo._internvideo_mm, zoo._uniformerv2, zoo._videomae)
+    makers = (zoo._clip, zoo._aesthetic, zoo._viclip, zoo._internvideo_mm, zoo._uniformerv2, zoo._videomae)
     assert sum(len(list(maker())) for maker in makers) == len(ZOO)
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from internvideo.curation.embedding import Embedding
-from internvideo.curation.recipe import SEARCH
+from internvideo.curation.presets import SEARCH
 from internvideo.jobs.curate import run_recipe
 from internvideo.records import Preprocess, Space
 from internvideo.search.arrays import Arrays

@@ -7,19 +7,25 @@ from internvideo.app.evaluation_verbs import EVALUATION_VERBS
 from internvideo.app.inference_verbs import INFERENCE_VERBS
 from internvideo.app.model_verbs import MODEL_VERBS
 from internvideo.app.search_verbs import SEARCH_VERBS
+from internvideo.app.study_verbs import STUDY_VERBS
 from internvideo.app.training_verbs import TRAINING_VERBS
 from internvideo.app.verb import Verb, group, is_override, json_option, show
+from internvideo.errors import UsageError
 
 
 def _curate_options(parser: argparse.ArgumentParser) -> None:
     words = "folders with videos (or files); and changes of the recipe such as operators.shots.threshold=30"
-    parser.add_argument("folders", nargs="+", metavar="FOLDER", help=words)
-    parser.add_argument("--out", required=True, metavar="DATASET", help="dataset folder: made, or brought up to date")
+    parser.add_argument("folders", nargs="*", metavar="FOLDER", help=words)
+    parser.add_argument("--out", metavar="DATASET", help="dataset folder: made, or brought up to date")
     parser.add_argument("--workers", type=int, metavar="N", help="worker processes (default: one per core)")
-    parser.add_argument("--recipe", default="default", metavar="R", help="default, internvid, or a Python file")
+    named = "default, internvid, longtake, or a Python file"
+    parser.add_argument("--recipe", default="default", metavar="R", help=named)
     parser.add_argument("--runner", choices=["local", "ray"], default="local", help="who executes the work")
     parser.add_argument("--shard", metavar="I/N", help="only this share of the files; `dataset merge` joins all shares")
     parser.add_argument("--estimate", action="store_true", help="print what it will cost, and stop")
+    parser.add_argument(
+        "--assume", metavar="A=N,..", help="with --estimate: of a corpus that is not here, like clips=234M,gpus=64"
+    )
     json_option(parser)
 
 
@@ -27,8 +33,12 @@ def _curate(given: argparse.Namespace) -> int:
     from internvideo.jobs.curate import curate
     from internvideo.jobs.summary import say_summary
 
+    if given.assume is not None:
+        return _assume(given)
     folders = [word for word in given.folders if not is_override(word)]
     overrides = [word for word in given.folders if is_override(word)]
+    if not folders or given.out is None:
+        raise UsageError("`curate` takes folders and --out", "internvideo curate ~/Videos --out my-dataset")
     if given.estimate:
         from internvideo.jobs.curate import estimate
         from internvideo.jobs.estimate import say_estimate
@@ -49,6 +59,16 @@ def _curate(given: argparse.Namespace) -> int:
     )
     show(summary.as_row(), given.as_json, lambda: say_summary(summary))
     return summary.exit_code
+
+
+def _assume(given: argparse.Namespace) -> int:
+    from internvideo.jobs.corpus_cost import assumed, corpus_row, say_corpus
+
+    if not given.estimate or given.folders:
+        raise UsageError("--assume goes with --estimate and without folders", "--estimate --assume clips=234M,gpus=64")
+    corpus = assumed(given.assume)
+    show(corpus_row(corpus), given.as_json, lambda: say_corpus(corpus))
+    return 0
 
 
 def _demo_options(parser: argparse.ArgumentParser) -> None:
@@ -82,7 +102,7 @@ VERBS = (
     Verb("curate", "Turn folders of raw videos into a dataset: shots, scores, captions, duplicates, subsets.",
          "internvideo curate ~/Videos --out my-dataset operators.shots.min_seconds=1", _curate_options, _curate),
     group("dataset", "Look into a dataset, check it, repair it, export it.",
-          "internvideo dataset status my-dataset", DATASET_VERBS),
+          "internvideo dataset status my-dataset", (*DATASET_VERBS, *STUDY_VERBS)),
     *TRAINING_VERBS,
     *EVALUATION_VERBS,
     *INFERENCE_VERBS,

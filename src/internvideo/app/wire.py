@@ -143,5 +143,5 @@ class ListBody(CountBody):
 
 class VerdictBody(Body):
     clip: Name
-    verdict: Literal["keep", "drop", "unsure"]
+    verdict: Literal["keep", "drop", "bad caption", "bad cut", "unsure"]
     view: Name | None = None

@@ -25,19 +25,25 @@ CAPTION_SCHEMA = pa.schema(
         ("covers", pa.float64()),
     ]
 )
+STATED_SOURCE = "sidecars_source"
 SPAN = ("start_seconds", "end_seconds", "frames")
 
 
 def clips_of(dataset: Dataset, clip_set: str, view: str | None = None) -> pa.Table:
     """One row per clip, sorted by key: `clip`, video, stream, start, end, `SPAN`, then all that is known of it.
 
-    Columns of the clip set itself lose its name (`start_seconds`); others are `<operator>_<column>`.
+    Columns of the clip set itself lose its name (`start_seconds`); others are `<operator>_<column>`. `source`: what
+    sidecar files state, else where the video was taken from, else the video.
     view: only its clips.
     """
     table = dataset.table(clip_set, view=view)
     prefix = clip_set.replace("-", "_") + "_"
     names = [name.removeprefix(prefix) if name.removeprefix(prefix) in SPAN else name for name in table.column_names]
-    return table.rename_columns(names)
+    table = table.rename_columns(names)
+    if STATED_SOURCE not in names:
+        return table
+    source = pc.coalesce(table[STATED_SOURCE], table["source"])
+    return table.set_column(names.index("source"), "source", source)
 
 
 def captions_of(dataset: Dataset, clips: pa.Table) -> pa.Table:

@@ -98,6 +98,7 @@ class NearDuplicates:
     version: ClassVar[int] = 1
     grain: ClassVar[Grain] = "clip"
     needs: ClassVar[tuple[str, ...]] = ("clips", "frame_hashes", "packet_digest", "probe")
+    optional: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[pa.Schema] = pa.schema(
         [
             ("group", pa.string()),
@@ -114,7 +115,7 @@ class NearDuplicates:
 
     def process_all(self, rows: Mapping[str, pa.Table]) -> pa.Table:
         """See the class. rows: the clip set by its name, `frame_hashes`, `packet_digest` and `probe`."""
-        clips = _Clips(pick(rows, self.clip_set, "clip set"), rows["probe"])
+        clips = SetClips(pick(rows, self.clip_set, "clip set"), rows["probe"])
         footage = clips.footage(rows["frame_hashes"], self.min_quality)
         found = matching_clips(
             footage, min_share=self.min_share, min_frames=self.min_frames, bucket_limit=self.bucket_limit
@@ -170,7 +171,7 @@ class _Links:
         return kept
 
 
-class _Clips:
+class SetClips:
     """The clips of one set in order of their keys, as arrays. `rank`: (C,) the best is 0."""
 
     def __init__(self, table: pa.Table, probe: pa.Table) -> None:

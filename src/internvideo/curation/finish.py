@@ -11,8 +11,9 @@ from internvideo.config import plain
 from internvideo.curation.clip_tables import clips_of
 from internvideo.curation.operator import DatasetOperator, Operator
 from internvideo.curation.planner import reads, spec_of
-from internvideo.curation.select import Selection, ViewRecipe, select
+from internvideo.curation.select import Selection, ViewRecipe, one_by_one, select
 from internvideo.store.dataset import Dataset
+from internvideo.store.places import PLACES
 from internvideo.store.values import WHOLE, OperatorSpec
 from internvideo.store.writer import Writer
 
@@ -27,9 +28,10 @@ def run_dataset_operators(
     everyone: list[Operator | DatasetOperator] = [*operators, *dataset_operators]
     specs = {operator.name: spec_of(operator) for operator in everyone}
     writer.register(*specs.values())
+    specs[PLACES.name] = PLACES
     ran = 0
     for operator in dataset_operators:
-        names = sorted(set(reads(operator, everyone)))
+        names = sorted({*reads(operator, everyone), *(name for name in operator.optional if name in specs)})
         source = _digest_of_shards(writer, [specs[name] for name in names])
         state = writer.state(WHOLE, specs[operator.name])
         if state is not None and state.state == "done" and state.input == source:
@@ -52,15 +54,27 @@ def _digest_of_shards(writer: Writer, specs: Sequence[OperatorSpec]) -> str:
     return digest.hexdigest()[:16]
 
 
-def make_views(writer: Writer, dataset: Dataset, recipes: Sequence[ViewRecipe], tell: Callable[[str], None]) -> None:
-    """Choose and store the named subsets. Nothing is computed again, so changing a threshold costs seconds."""
+def make_views(
+    writer: Writer, dataset: Dataset, recipes: Sequence[ViewRecipe], tell: Callable[[str], None]
+) -> dict[str, tuple[str, ...]]:
+    """Choose and store the named subsets. Nothing is computed again, so changing a threshold costs seconds.
+
+    View -> operators: those that were not made because these have no values.
+    """
     tables: dict[str, pa.Table] = {}
+    there, lacking = dataset.operators(), dict[str, tuple[str, ...]]()
     for recipe in recipes:
+        if missing := tuple(name for name in recipe.asks if name not in there):
+            lacking[recipe.name] = missing
+            continue
         tell(f"view {recipe.name}")
         if recipe.clip_set not in tables:
             tables[recipe.clip_set] = with_seconds(clips_of(dataset, recipe.clip_set))
-        selection = select(tables[recipe.clip_set], recipe)
-        writer.save_view(recipe.name, selection.ids, describe(recipe, selection))
+        table = tables[recipe.clip_set]
+        for one in one_by_one(table, recipe):
+            selection = select(table, one)
+            writer.save_view(one.name, selection.ids, describe(one, selection))
+    return lacking
 
 
 def with_seconds(clips: pa.Table) -> pa.Table:

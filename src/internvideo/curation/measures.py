@@ -18,6 +18,7 @@ from internvideo.video.picture import Picture
 
 __all__ = ["MEASURES", "DensePass", "Measure", "concatenate", "series_from_bytes", "series_to_bytes"]
 
+GLIMPSE, GLIMPSE_SECONDS = (18, 32), 2.0
 HELD_BYTES = 24 << 20  # decoded frames that wait to be measured
 HELD_FRAMES = 16
 _ROWS = 4096  # rows that are kept as Python numbers before they become arrays
@@ -46,6 +47,11 @@ def _brightness(picture: Picture, before: Picture | None) -> Numbers:
     return (float(pixels.means(picture.small.reshape(1, -1, 1))[0]),)
 
 
+def _glimpse(picture: Picture, before: Picture | None) -> Numbers:
+    """Hue, saturation and value at 18 x 32 points: enough to compare frames that are seconds apart."""
+    return (pixels.nearest(picture.hsv, GLIMPSE).reshape(-1),)
+
+
 def _hash(picture: Picture, before: Picture | None) -> Numbers:
     """Perceptual hash of the picture and how much there is to see in it, see `ops.hashing`."""
     return frame_hash(picture.luma)
@@ -57,6 +63,7 @@ MEASURES: dict[str, Measure] = {
         Measure("clock", ("duration",), 0.0, 1, _clock, ("i8",)),
         Measure("change", ("hue", "saturation", "value"), 0.0, 1, _change),
         Measure("brightness", ("level",), 0.0, 1, _brightness),
+        Measure("glimpse", ("hsv",), GLIMPSE_SECONDS, 1, _glimpse, (f"({3 * GLIMPSE[0] * GLIMPSE[1]},)u1",)),
         Measure("hash", ("words", "quality"), 0.25, 1, _hash, ("(4,)u8", "u1")),
         *(Measure(name, *facts) for name, facts in SCORE_MEASURES.items()),
     )

@@ -98,7 +98,9 @@ class Operator(Protocol):
 
     version: ClassVar[int]
     grain: ClassVar[Grain]
-    needs: ClassVar[tuple[str, ...]]  # operators whose rows of the same video it reads; "clips" for all spans
+
+    @property
+    def needs(self) -> tuple[str, ...]: ...  # operators whose rows of the same video it reads; "clips" for all spans
 
     @property
     def frames(self) -> FrameRequest: ...
@@ -113,15 +115,25 @@ class Operator(Protocol):
 
 @runtime_checkable
 class DatasetOperator(Protocol):
-    """Sees the rows of all videos, once, after the last one: groups, clusters, ranks. `grain`: of its rows' keys."""
+    """Sees the rows of all videos, once, after the last one: groups, clusters, ranks. `grain`: of its rows' keys.
+
+    needs: operators whose rows it reads, `places` (sources of videos) among them. optional: those that it reads if the
+    recipe has them.
+    """
 
     @property
     def name(self) -> str: ...
 
     version: ClassVar[int]
     grain: ClassVar[Grain]
-    needs: ClassVar[tuple[str, ...]]
-    columns: ClassVar[pa.Schema]
+
+    optional: ClassVar[tuple[str, ...]]
+
+    @property
+    def needs(self) -> tuple[str, ...]: ...
+
+    @property
+    def columns(self) -> pa.Schema: ...
 
     def process_all(self, rows: Mapping[str, pa.Table]) -> pa.Table:
         """Rows for the whole dataset, keyed like a video or a clip operator's. Sorted by key."""

@@ -16,7 +16,8 @@ from internvideo.curation.operator import DatasetOperator, Operator
 from internvideo.errors import UsageError, nearest
 from internvideo.store.values import CLIP_KEY, VIDEO_KEY, OperatorSpec
 
-ROOTS = frozenset({"side"})  # what an operator may need that no operator gives: the sidecar files
+LATER = frozenset({"model_captions"})  # made after the pass, when views are known: there or not there yet
+ROOTS = frozenset({"side"}) | LATER  # what an operator may need that no operator gives: sidecar files, and those
 
 
 def is_segmenter(operator: Operator | DatasetOperator) -> bool:
@@ -32,6 +33,11 @@ def reads(operator: Operator | DatasetOperator, everyone: Sequence[Operator | Da
         elif need not in ROOTS:
             names.append(need)
     return names
+
+
+def reads_later(operator: Operator) -> bool:
+    """Whether it reads what a later stage makes, so that the driver has to look whether that has come."""
+    return not LATER.isdisjoint(operator.needs)
 
 
 def waits_for(operator: Operator, everyone: Sequence[Operator]) -> list[str]:

@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Literal
 
 from internvideo.curation.beside import SideFiles
 from internvideo.curation.operator import Operator
-from internvideo.curation.planner import in_order, spec_of, to_tell, waits_for, with_readers
+from internvideo.curation.planner import in_order, reads_later, spec_of, to_tell, waits_for, with_readers
 from internvideo.curation.pool import Event, Pool, Supervised
 from internvideo.curation.scan import Found
 from internvideo.curation.worker import (
@@ -22,6 +23,7 @@ from internvideo.curation.worker import (
     Known,
     Outcome,
     Task,
+    chained_input,
     input_digest,
     side_digest,
     table_from_bytes,
@@ -73,12 +75,15 @@ class Run:
         workers: int,
         tell: Listener,
         runner: Literal["local", "ray"] = "local",
+        later: Mapping[str, OperatorSpec] = MappingProxyType({}),
     ) -> None:
+        """later: what a later stage has made so far, of the names in `planner.LATER`."""
         self._writer, self._tell, self._workers, self._runner = writer, tell, workers, runner
         self._operators = in_order(operators)
         self._specs = {operator.name: spec_of(operator) for operator in self._operators}
-        writer.register(*self._specs.values())
-        self._states = {name: writer.states(spec) for name, spec in self._specs.items()}
+        writer.register(*later.values(), *self._specs.values())
+        self._later = later
+        self._states = {name: writer.states(spec) for name, spec in {**later, **self._specs}.items()}
         self._side = SideFiles()
         self._places: dict[str, Found] = {}  # video -> the first place of it that this run looked at
         self._paths: dict[str, list[bytes]] = {}  # video -> all places
@@ -188,6 +193,10 @@ class Run:
             if state is not None and state.state == "done":
                 rows = self._writer.rows(self._specs[name], [video]).drop_columns(["input"])
                 known[name] = Known(state.input, table_to_bytes(rows))
+        for name, spec in self._later.items():
+            if source := self._input_of(video, name):
+                rows = self._writer.rows(spec, [video]).drop_columns(["input"])
+                known[name] = Known(source, table_to_bytes(rows))
         return Task(video, place.path, place.stat, names, known, side)
 
     def _due(self, video: str, side: Mapping[str, bytes]) -> list[str]:
@@ -204,7 +213,19 @@ class Run:
                 blocked.add(operator.name)
             elif operator.needs == ("side",) and state.input != input_digest({"side": side_digest(side)}):
                 due += [other.name for other in self._operators if "side" in other.needs and other.name not in due]
+            elif reads_later(operator) and state.input != self._chained(operator, video):
+                due.append(operator.name)
         return due
+
+    def _chained(self, operator: Operator, video: str) -> str:
+        return chained_input(operator, lambda need: self._input_of(video, need), self._specs)
+
+    def _input_of(self, video: str, name: str) -> str:
+        """What its rows were computed from, "" if there are none. Of later rows also which version they are."""
+        state = self._states[name].get(video) if name in self._states else None
+        if state is None or state.state != "done":
+            return ""
+        return f"{self._later[name].key} {state.input}" if name in self._later else state.input
 
     def _state(self, video: str, name: str) -> State | None:
         return self._states[name].get(video)

@@ -18,7 +18,9 @@ from internvideo.curation.operator import SPAN_COLUMNS, FrameRequest, Grain, Ser
 from internvideo.errors import UsageError, nearest
 from internvideo.ops import shots
 
-DETECTORS = ("adaptive", "adaptive+threshold", "content", "threshold")
+DETECTORS = ("adaptive", "adaptive+threshold", "adaptive+threshold+dissolve", "content", "threshold")
+DISSOLVED = 50.0  # content score of two frames two seconds apart (LVD-2M: threshold 50 at half a frame per second)
+DISSOLVE_SECONDS = 2.0
 LEAST_THRESHOLD = 15.0  # content: below it, scores near the threshold are the rule and glances do not pay
 Ranges = Iterable[tuple[int, int]]  # [first, stop) in frame numbers
 
@@ -27,7 +29,8 @@ Ranges = Iterable[tuple[int, int]]  # [first, stop) in frame numbers
 class Shots:
     """What lies between two cuts. Detectors and the meaning of their parameters: `internvideo.ops.shots`.
 
-    detector: adaptive, content, threshold, or adaptive+threshold: adaptive for cuts and threshold for fades to black.
+    detector: adaptive, content, threshold, or adaptive+threshold: adaptive for cuts and threshold for fades to black;
+    with +dissolve also what looks different after two seconds, which slow transitions do, and long takes hardly.
     min_shot_seconds is the least distance between the cuts of a detector; min_shot_frames, where given, replaces it.
 
     Without what follows the shots cover the video. Then edge_frames are taken off on both sides of each cut, shots over
@@ -58,13 +61,16 @@ class Shots:
 
     @property
     def frames(self) -> FrameRequest:
-        levels = ("brightness",) if "threshold" in self.detector else ()
+        levels: tuple[str, ...] = ("brightness",) if "threshold" in self.detector else ()
+        levels += ("glimpse",) if "dissolve" in self.detector else ()
         simple = self.detector == "content" and len(set(self.weights)) == 1 and self.threshold >= LEAST_THRESHOLD
         return FrameRequest(("clock", "change", *levels), threshold=self.threshold if simple else None)
 
     def __post_init__(self) -> None:
         if self.detector not in DETECTORS:
             raise UsageError(f"unknown shot detector `{self.detector}`", nearest(self.detector, DETECTORS))
+        if "dissolve" in self.detector and self.min_shot_frames is not None:
+            raise UsageError("dissolves are found by time", "leave min_shot_frames out, or `+dissolve`")
         if self.max_seconds is not None and not 0 < self.max_seconds >= self.min_seconds:
             raise ValueError(f"max_seconds must be over 0 and not under min_seconds, got {self.max_seconds}")
 
@@ -83,6 +89,8 @@ class Shots:
             minimum = round(self.min_shot_seconds * 1_000_000)
         cuts = np.empty(0, np.int64)
         for name in self.detector.split("+"):
+            if name == "dissolve":  # where it begins is not known to a frame: any other cut nearby stands for it
+                minimum = round(DISSOLVE_SECONDS * 1_000_000)
             found = self._detect(name, series, clock, minimum)
             cuts = shots.join(cuts, found, clock, minimum) if len(cuts) else found
         return cuts[cuts > 0]
@@ -91,6 +99,8 @@ class Shots:
         if name == "threshold":
             levels = series["brightness"].columns["level"]
             return shots.fade_cuts(levels, clock, minimum, threshold=self.dark_level, bias=self.fade_bias)
+        if name == "dissolve":
+            return self._dissolves(series["glimpse"], series["change"].ticks)
         column = series["change"].columns
         scores = shots.content_scores(column["hue"], column["saturation"], column["value"], self.weights)
         if name == "content":
@@ -98,6 +108,15 @@ class Shots:
         return shots.adaptive_cuts(
             scores, clock, minimum, threshold=self.ratio, window=self.window, least=self.least_score
         )
+
+    def _dissolves(self, glimpses: Series, ticks: np.ndarray) -> np.ndarray:
+        """Frames in the middle between two glimpses that differ."""
+        seen = glimpses.columns["hsv"].astype(np.int16).reshape(len(glimpses.ticks), 3, -1)
+        hue, saturation, value = np.abs(np.diff(seen, axis=0)).mean(axis=2).T
+        changed = shots.content_scores(hue, saturation, value, self.weights) >= DISSOLVED
+        middles = (glimpses.ticks[:-1] + glimpses.ticks[1:])[changed] // 2
+        cuts: np.ndarray = np.searchsorted(ticks, middles)
+        return cuts
 
     def process(self, subject: Subject) -> pa.Table:
         frames = _Frames(subject)

@@ -1,12 +1,14 @@
 """Named subsets: rules, ranks, a cap per source and a sampler, applied to the joined table of clips.
 
-In this order: rules one after the other, then ranks, then the cap, then the sampler; each sees what the ones before
-kept. Every step is counted: the funnel. Computes no score and reads no file; the same table in any order, and in any
-split into shards, gives the same subset.
+In this order: rules one after the other, semantic copies, then ranks, then the cap, then the sampler (or that one
+before the ranks); each sees what the ones before kept. Every step is counted: the funnel. Computes no score and reads
+no file; the same table in any order, and in any split into shards, gives the same subset.
 """
 
 import hashlib
-from dataclasses import dataclass
+import re
+from collections import Counter
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -16,6 +18,8 @@ from internvideo.curation.expressions import true_rows
 from internvideo.errors import UsageError, nearest
 
 KEY = ("video", "stream", "start", "end")
+SIMILARITY = "semantic_similarity"  # to the better clip that is most alike
+MOST_VALUES = 32  # views that one `by` makes
 Step = tuple[str, int, int, int]  # rule, clips that came, kept, dropped because the value is not known
 
 
@@ -66,6 +70,12 @@ class ViewRecipe:
     drawn with weight 1 / (clips of its video that are left), without replacement; `uniform` draws all alike. Drawn are
     `size` clips, else `per_video` times as many as there are videos left (InternVid: 10.6 M clips of 7.1 M videos,
     1.5), rounded down; all if there are fewer. seed: of chance, which depends on it and on the key of a clip alone.
+    draw_first: the sampler comes before the ranks, as in InternVid's FLT.
+
+    also: more rules, as expressions: for those that are added on the command line.
+    max_similarity: no clip that is more alike to a better one (see `semantic.SemanticDuplicates`); look at
+    `internvideo dataset similar` before you fix it. asks: operators without whose values the view is not made. by: a
+    column; one view `<name>-<value>` for each of its most frequent values, instead of this one.
     """
 
     name: str
@@ -77,7 +87,12 @@ class ViewRecipe:
     sampler: Literal["div", "uniform"] | None = None
     size: int | None = None
     per_video: float | None = None
+    draw_first: bool = False
     seed: int = 42
+    also: tuple[str, ...] = ()
+    max_similarity: float | None = None
+    asks: tuple[str, ...] = ()
+    by: str | None = None
 
     def __post_init__(self) -> None:
         if self.sampler not in (None, "div", "uniform"):
@@ -89,9 +104,13 @@ class ViewRecipe:
             raise UsageError(f"view `{self.name}`: a sampler and the number of clips it draws go together", hint)
         if min(self.size or 0, self.per_video or 0) < 0:
             raise UsageError(f"view `{self.name}`: less than no clips cannot be drawn", "give a size of 0 or more")
-        names = [rule.name for rule in self.rules] + [rank.name for rank in self.ranks]
+        names = [rule.name for rule in self.all_rules] + [rank.name for rank in self.ranks]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise UsageError(f"view `{self.name}`: two steps are called `{twice[0]}`", "give one of them another name")
+
+    @property
+    def all_rules(self) -> tuple[Rule, ...]:
+        return (*self.rules, *(Rule(text, text) for text in self.also))
 
 
 @dataclass(frozen=True)
@@ -113,9 +132,14 @@ def select(table: pa.Table, view: ViewRecipe) -> Selection:
     Raises UsageError for a column or expression that does not fit the table.
     """
     funnel = _Funnel(table.num_rows)
-    for rule in view.rules:
+    for rule in view.all_rules:
         true, unknown = true_rows(table, rule.keep, f"rule `{rule.name}`")
         funnel.step(rule.name, true | unknown if rule.unknown == "keep" else true, unknown)
+    if view.max_similarity is not None:
+        similarity = numbers(table, SIMILARITY, "max_similarity")
+        funnel.step("semantic copies", ~(similarity > view.max_similarity))  # also who is compared with nobody
+    if view.draw_first and view.sampler is not None:
+        funnel.step(view.sampler, draw(table, view, funnel.alive))
     ranks: dict[str, np.ndarray] = {}
     for rank in view.ranks:
         values = numbers(table, rank.column, f"rank `{rank.name}`")
@@ -126,7 +150,7 @@ def select(table: pa.Table, view: ViewRecipe) -> Selection:
         worth = numbers(table, view.cap_by, "cap_by") if view.cap_by is not None else np.zeros(table.num_rows)
         places = places_within(worth, uniforms(table, view.seed), _groups(table, "source"), funnel.alive)
         funnel.step("per-source cap", places < view.per_source_cap)
-    if view.sampler is not None:
+    if view.sampler is not None and not view.draw_first:
         funnel.step(view.sampler, draw(table, view, funnel.alive))
     return _chosen(table, funnel, ranks)
 
@@ -154,6 +178,22 @@ def _chosen(table: pa.Table, funnel: _Funnel, ranks: dict[str, np.ndarray]) -> S
         chosen = chosen.append_column(name, pa.array(column[rows], pa.float64(), from_pandas=True))
     chosen = chosen.sort_by([(name, "ascending") for name in KEY])
     return Selection(chosen.select(KEY), funnel.steps, chosen, funnel.dropped_by.tolist())
+
+
+def one_by_one(table: pa.Table, view: ViewRecipe) -> list[ViewRecipe]:
+    """The views that a view with `by` stands for, the most frequent value first. Raises UsageError for a bad column."""
+    if view.by is None:
+        return [view]
+    if view.by not in table.column_names:
+        raise UsageError(f"view `{view.name}`: no column `{view.by}`", nearest(view.by, table.column_names))
+    counts = Counter(value for value in table[view.by].cast(pa.string()).to_pylist() if value)
+    found: dict[str, ViewRecipe] = {}
+    for value, _ in sorted(counts.items(), key=lambda one: (-one[1], one[0]))[:MOST_VALUES]:
+        name = f"{view.name}-" + (re.sub(r"[^a-z0-9]+", "-", value.lower()).strip("-") or "other")
+        quoted = value.replace("'", "''")
+        rule = Rule(f"{view.by} is {value}", f"CAST(\"{view.by}\" AS VARCHAR) = '{quoted}'")
+        found.setdefault(name[:64], replace(view, name=name[:64], by=None, rules=(*view.rules, rule)))
+    return list(found.values())
 
 
 def numbers(table: pa.Table, column: str, what: str) -> np.ndarray:
@@ -254,27 +294,3 @@ def _groups(table: pa.Table, within: str) -> np.ndarray:
 def _codes(column: pa.ChunkedArray) -> np.ndarray:
     """(N,) int64: equal numbers for equal values."""
     return np.asarray(column.combine_chunks().dictionary_encode().indices.to_numpy(), np.int64)
-
-
-LONG_ENOUGH = Rule("at least 2 s", "seconds >= 2")
-WHOLE_FILE = Rule("decodes whole", "decoding_missing = 0")
-KEEPER = Rule("best of its copies", "duplicates_keeper")
-DEFAULT_VIEWS: tuple[ViewRecipe, ...] = (
-    ViewRecipe(
-        name="default",
-        rules=(
-            WHOLE_FILE,
-            LONG_ENOUGH,
-            Rule("at most 20 s", "seconds <= 20"),
-            Rule("not dark", "exposure_dark_share < 0.9"),
-            Rule("not overexposed", "exposure_bright_share < 0.5"),
-            Rule("moves", "stillness_still_share < 0.95"),
-            # Blur of two pixels at 256 on the longer side has 0.18; the softest of 55 real films has 0.56. Unknown
-            # means that there is nothing in the picture that could be sharp.
-            Rule("in focus", "sharpness_median >= 0.3", unknown="keep"),
-            KEEPER,
-        ),
-    ),
-    ViewRecipe(name="div", rules=(LONG_ENOUGH, KEEPER), sampler="div", per_video=1.5),
-)
-INTERNVID_VIEWS: tuple[ViewRecipe, ...] = (ViewRecipe(name="div", rules=(LONG_ENOUGH,), sampler="div", per_video=1.5),)

@@ -63,13 +63,16 @@ class Matches:
     similarity: np.ndarray
 
 
-def matching_clips(footage: Footage, *, min_share: float, min_frames: int, bucket_limit: int) -> Matches:
+def matching_clips(
+    footage: Footage, *, min_share: float, min_frames: int, bucket_limit: int, kin: np.ndarray | None = None
+) -> Matches:
     """All pairs of clips of which one shows at least `min_share`, and at least `min_frames` frames, of the other.
 
     Clips of one video are compared too, unless they overlap. The clip with fewer frames decides. bucket_limit: see
-    `near_pairs`; it bounds time and memory where thousands of clips show the same picture.
+    `near_pairs`; it bounds time and memory where thousands of clips show the same picture. kin: (C,) int64; clips of
+    equal kin are not compared.
     """
-    pairs, shifts = _candidates(footage, min_frames, bucket_limit)
+    pairs, shifts = _candidates(footage, min_frames, bucket_limit, kin)
     counts = footage.last - footage.first
     swapped = counts[pairs[:, 0]] > counts[pairs[:, 1]]
     short, long = np.where(swapped[:, None], pairs[:, ::-1], pairs).T
@@ -94,15 +97,18 @@ def matching_clips(footage: Footage, *, min_share: float, min_frames: int, bucke
     )
 
 
-def _candidates(footage: Footage, min_frames: int, bucket_limit: int) -> tuple[np.ndarray, np.ndarray]:
+def _candidates(
+    footage: Footage, min_frames: int, bucket_limit: int, kin: np.ndarray | None
+) -> tuple[np.ndarray, np.ndarray]:
     """(K, 2) int64 clips a < b and (K,) float64 shifts to try, the same pair in several neighbouring rows."""
     frame, clip = _seeds(footage, min_frames)
     rank = np.lexsort([frame, footage.rank[clip]]).argsort()
     seconds = footage.seconds[frame]
     longest = float(np.ptp(footage.seconds)) if len(seconds) else 0.0
     tally = _Tally(len(footage.first), int(longest / _BIN) + 1)
+    family = clip if kin is None else kin[clip]
     for one, other, _ in near_pairs(
-        footage.hashes[frame], clip, rank, max_distance=SEED_DISTANCE, bucket_limit=bucket_limit
+        footage.hashes[frame], family, rank, max_distance=SEED_DISTANCE, bucket_limit=bucket_limit
     ):
         swap = clip[one] > clip[other]
         one, other = np.where(swap, other, one), np.where(swap, one, other)

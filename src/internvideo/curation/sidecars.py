@@ -75,6 +75,7 @@ class Notes:
     licence: str = ""  # in the words of the source
     licence_evidence: str = ""  # the file and field that says so
     language: str = ""
+    category: str = ""  # the first one, in the words of the source
     upload_date: str = ""  # YYYY-MM-DD
     listed_seconds: float | None = None
     url: str = ""
@@ -163,6 +164,10 @@ def _notes_of(row: Mapping[str, Any], file: str) -> Notes:
         return "" if isinstance(value, dict | list) or value is None else tidy(str(value))
 
     licence_field = next((name for name in ("license", "licence") if words(name)), "")
+    categories = row.get("categories")
+    category = (
+        categories[0] if isinstance(categories, list) and categories else first_of(row, ("category", "categories"))
+    )
     tags = row.get("tags")
     tags = tags if isinstance(tags, list) else str(tags or "").split(",")
     date = words("upload_date")
@@ -176,6 +181,7 @@ def _notes_of(row: Mapping[str, Any], file: str) -> Notes:
         licence=words("license", "licence"),
         licence_evidence=f"{file}: {licence_field}" + (f" ({url})" if url else "") if licence_field else "",
         language=words("language"),
+        category=tidy(category) if isinstance(category, str) else "",
         upload_date=f"{date[:4]}-{date[4:6]}-{date[6:]}" if re.fullmatch(r"\d{8}", date) else date,
         listed_seconds=parse_seconds(row.get("duration")),
         url=url,
@@ -187,7 +193,7 @@ class Sidecars:
     """One row per video: what its sidecar files state about it, and what in them could not be used."""
 
     name: str = "sidecars"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     grain: ClassVar[Grain] = "video"
     needs: ClassVar[tuple[str, ...]] = ("side",)
     frames: ClassVar[FrameRequest] = FrameRequest()
@@ -201,6 +207,7 @@ class Sidecars:
             ("licence", pa.string()),
             ("licence_evidence", pa.string()),
             ("language", pa.string()),
+            ("category", pa.string()),
             ("upload_date", pa.string()),
             ("listed_seconds", pa.float64()),
             ("url", pa.string()),

@@ -18,11 +18,12 @@ import pyarrow as pa
 
 from internvideo.curation.measures import DensePass, concatenate, series_from_bytes, series_to_bytes
 from internvideo.curation.operator import Operator, Series, Subject
+from internvideo.curation.planner import LATER, reads_later, spec_of
 from internvideo.curation.threshold_pass import Bounds, common_threshold, threshold_pass
 from internvideo.errors import ChangedVideo, MissingVideo, NoFrames, UnreadableVideo, VideoError, pick
 from internvideo.ops.packets import packet_digest
 from internvideo.records import Preprocess
-from internvideo.store.values import CLIP_KEY
+from internvideo.store.values import CLIP_KEY, OperatorSpec
 from internvideo.video.clips import clips_of
 from internvideo.video.decode import StreamDecoder
 from internvideo.video.limits import DEFAULT_LIMITS
@@ -157,8 +158,9 @@ class _Work:
         requests = [o.frames for o in self._operators if o.name in task.due]
         self._measures = sorted({measure for request in requests for measure in request.measures})
         self._threshold = common_threshold(requests)
-        self._inputs: dict[str, str] = {}
-        self._tables: dict[str, pa.Table] = {}
+        later = {name: known for name, known in task.known.items() if name in LATER}
+        self._inputs = {name: known.input for name, known in later.items()}
+        self._tables = {name: table_from_bytes(known.rows) for name, known in later.items()}
         self._broken: set[str] = set()
         self._running = self._operators[0].name if self._operators else ""
 
@@ -198,10 +200,10 @@ class _Work:
         if any(need in self._broken for need in operator.needs):
             self._broken.add(operator.name)
             return
-        source = self._input_of(operator)
+        known, due = self._task.known.get(operator.name), operator.name in self._task.due
+        source = self._input_of(operator) if due or known is None else known.input
         self._inputs[operator.name] = source
-        known = self._task.known.get(operator.name)
-        if known is not None and (known.input == source or operator.name not in self._task.due):
+        if known is not None and known.input == source:
             self._keep(operator, table_from_bytes(known.rows))
             return
         try:
@@ -228,6 +230,9 @@ class _Work:
 
     def _input_of(self, operator: Operator) -> str:
         """A digest of all that the rows of `operator` will be computed from, beside the video itself."""
+        if reads_later(operator):
+            specs = {other.name: spec_of(other) for other in self._operators}
+            return chained_input(operator, lambda need: self._inputs.get(need, ""), specs)
         parts: dict[str, str] = {}
         for need in operator.needs:
             parts[need] = side_digest(self._task.side) if need == "side" else table_digest(self._tables[need])
@@ -338,6 +343,15 @@ def short_side(height: int, width: int, size: int) -> tuple[int, int]:
 def input_digest(parts: Mapping[str, str]) -> str:
     """One short digest of several, "" for none."""
     return hashlib.sha256(json.dumps(dict(parts), sort_keys=True).encode()).hexdigest()[:16] if parts else ""
+
+
+def chained_input(operator: Operator, input_of: Callable[[str], str], specs: Mapping[str, OperatorSpec]) -> str:
+    """`input` of an operator that reads later rows: from the inputs of what it reads; the ledger has those.
+
+    specs: of the operators of the pass; inputs of later rows name their version themselves.
+    """
+    keys = {need: specs[need].key if need in specs else "" for need in operator.needs}
+    return input_digest({need: f"{keys[need]} {input_of(need)}" for need in operator.needs})
 
 
 def table_digest(table: pa.Table) -> str:

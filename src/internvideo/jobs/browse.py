@@ -21,11 +21,11 @@ from internvideo.errors import MissingVideo, UsageError, nearest
 from internvideo.jobs.dataset import main_view
 from internvideo.store.dataset import Dataset
 
-VERDICTS = ("keep", "drop", "unsure")
+VERDICTS = ("keep", "drop", "bad caption", "bad cut", "unsure")
 MOST = 200  # clips or groups in one answer
 # Numbers about the picture and the words; the others say how they were come by.
-_SHOWN = re.compile(
-    r"(motion|exposure|sharpness|stillness|bars|colour|aesthetic|match)_(?!.*frames)\w+|duplicates_similarity"
+SHOWN = re.compile(
+    r"(motion|exposure|sharpness|stillness|bars|colour|aesthetic|match)_(?!.*frames)\w+|duplicates_similarity|semantic_similarity|text_\w+"
     r"|caption_statistics_(words|distinct_share)|captions_covers|video_(width|height|fps|seconds)|decoding_missing"
 )
 
@@ -79,7 +79,7 @@ class Browser:
         numeric = [
             field.name
             for field in table.schema
-            if (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)) and _SHOWN.fullmatch(field.name)
+            if (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)) and SHOWN.fullmatch(field.name)
         ]
         varied = [name for name in numeric if (v := _known(self.data.numbers(name))).max() > v.min()]
         asked = list(dict.fromkeys(threshold.column for threshold in self.data.thresholds))

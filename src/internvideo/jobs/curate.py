@@ -5,6 +5,7 @@ import os
 import time
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -12,12 +13,17 @@ from internvideo.config import dump, load_recipe, override
 from internvideo.curation.finish import make_views, run_dataset_operators
 from internvideo.curation.language.captioner import NAME as MODEL_CAPTIONS
 from internvideo.curation.operator import Operator
-from internvideo.curation.recipe import PRESETS, CurateRecipe
+from internvideo.curation.planner import LATER
+from internvideo.curation.presets import PRESETS
+from internvideo.curation.recipe import CurateRecipe
 from internvideo.curation.run import Listener, Progress, Run
 from internvideo.curation.scan import Found, in_share, scan, whole_roots
 from internvideo.errors import UsageError
 from internvideo.jobs.captioning import caption_dataset
 from internvideo.jobs.estimate import Estimate, estimate_cost, say_estimate
+from internvideo.jobs.evaluation_sets import with_evaluation_sets
+from internvideo.jobs.more_operators import with_more_operators
+from internvideo.jobs.network_scores import not_made, with_networks
 from internvideo.jobs.summary import Summary, measured_rate, summarize, write_log
 from internvideo.jobs.talk import ProgressTalk, note
 from internvideo.records import EMBEDDING
@@ -64,7 +70,7 @@ def curate(
     index, count = share_of(shard)
     found = [place for place in found if in_share(place, index, count)]
     dataset = _begun(Path(out), index, count, recipe, overrides, chosen.shards)
-    apart = replace(chosen, dataset_operators=(), views=())  # those need all shares
+    apart = replace(chosen, dataset_operators=(), views=(), evaluation_sets=())  # those need all shares
     return _bring_up_to_date(dataset, apart, folders, found, chosen, workers, runner, quiet)
 
 
@@ -102,11 +108,12 @@ def merge(out: Folder, *, quiet: bool = False) -> Summary:
         raise UsageError(
             f"no parts in {out}", "`internvideo curate FOLDER --out DATASET --shard 1/4` makes one of four"
         )
-    chosen = _common_recipe(parts)
+    recipe = _common_recipe(parts)
     _tell_missing(parts, quiet)
     dataset, taken = _opened(out, parts[0].manifest.shards), 0
+    chosen = _completed(recipe, dataset, quiet)
     with dataset.writer() as writer, ProgressTalk(quiet=quiet) as talk:
-        _prepare(writer, dataset, chosen, chosen)
+        _prepare(writer, dataset, recipe, chosen)
         for part in parts:
             with part.writer():  # nobody works on it now, and all of it is in its shards
                 taken += take_over(writer, part, tell=talk.phase)
@@ -119,7 +126,7 @@ def merge(out: Folder, *, quiet: bool = False) -> Summary:
         durable.remove(Path(out) / PARTS)
     progress = Progress(files=dataset.status().files)
     summary = summarize(dataset, chosen, progress, time.monotonic() - began, taken)
-    write_log(dataset, summary, chosen, 1)
+    write_log(dataset, summary, recipe, 1)
     return summary
 
 
@@ -170,30 +177,59 @@ def _bring_up_to_date(
 ) -> Summary:
     """Compute what is due of `doing`; `recipe` is what the dataset is said to be made with."""
     count, began = workers or os.cpu_count() or 1, time.monotonic()
+    doing = _completed(doing, dataset, quiet)
     with dataset.writer() as writer:
         _prepare(writer, dataset, recipe, doing)
-        with ProgressTalk(quiet=quiet) as talk:
-
-            def tell(progress: Progress) -> None:
-                talk(progress)
-                if listen is not None:
-                    listen(progress)
-
-            with Run(writer, doing.operators, workers=count, tell=tell, runner=runner) as run:
-                unread = run.unread(found)
-                if unread and not quiet:
-                    note(say_estimate(estimate_cost(unread, count, frames_per_second=measured_rate(dataset))))
-                progress = run.go(found, whole_roots(folders, found))
-            ran = run_dataset_operators(writer, doing.operators, doing.dataset_operators, talk.phase)
-            make_views(writer, dataset, doing.views, talk.phase)
+        once = partial(_pass, writer, dataset, doing, found, whole_roots(folders, found), count, runner, quiet, listen)
+        progress, ran = once()
         if doing.captioning.on and doing.views:
             made = caption_dataset(writer, dataset, doing.captioning, quiet=quiet)
             ran += made.videos
-            make_views(writer, dataset, doing.views, lambda _: None)  # rules may ask for what was said
+            if made.videos:  # now what reads captions; and rules may ask for what was said
+                again, ran_again = once()
+                progress, ran = replace(progress, done=progress.done + again.done), ran + ran_again
     seconds = time.monotonic() - began
     summary = summarize(dataset, doing, progress, seconds, progress.done + ran)
     write_log(dataset, summary, recipe, count)
     return summary
+
+
+def _completed(recipe: CurateRecipe, dataset: Dataset, quiet: bool) -> CurateRecipe:
+    """All that a recipe only names becomes operators: networks, plug-ins, evaluation sets."""
+    recipe = with_networks(with_more_operators(recipe), quiet=quiet)
+    return with_evaluation_sets(recipe, dataset.path, quiet=quiet)
+
+
+def _pass(
+    writer: Writer,
+    dataset: Dataset,
+    doing: CurateRecipe,
+    found: Sequence[Found],
+    roots: Sequence[bytes],
+    workers: int,
+    runner: Runner,
+    quiet: bool,
+    listen: Listener | None,
+) -> tuple[Progress, int]:
+    """All that is due now: videos, then the whole dataset, then views. How many dataset operators ran."""
+    later = {name: spec for name, spec in dataset.operators().items() if name in LATER}
+    with ProgressTalk(quiet=quiet) as talk:
+
+        def tell(progress: Progress) -> None:
+            talk(progress)
+            if listen is not None:
+                listen(progress)
+
+        with Run(writer, doing.operators, workers=workers, tell=tell, runner=runner, later=later) as run:
+            unread = run.unread(found)
+            if unread and not quiet:
+                note(say_estimate(estimate_cost(unread, workers, frames_per_second=measured_rate(dataset))))
+            progress = run.go(found, roots)
+        ran = run_dataset_operators(writer, doing.operators, doing.dataset_operators, talk.phase)
+        lacking = make_views(writer, dataset, doing.views, talk.phase)
+    if lacking and not quiet:
+        note(not_made(lacking))
+    return progress, ran
 
 
 def _no_videos(folders: Sequence[Folder]) -> UsageError:

@@ -9,7 +9,8 @@ from typing import Any
 
 from internvideo.config import classes_of, override, restore
 from internvideo.curation.embedding import Embedding
-from internvideo.curation.recipe import PRESETS, CurateRecipe
+from internvideo.curation.presets import PRESETS
+from internvideo.curation.recipe import CurateRecipe
 from internvideo.curation.run import Listener
 from internvideo.curation.scan import scan
 from internvideo.errors import InternVideoError, UsageError

@@ -99,7 +99,7 @@ def say_list(found: dict[str, Any], word: str = "") -> str:
 def show(name: str) -> dict[str, Any]:
     """All that is known of a network, or of the network of a checkpoint. Raises UsageError."""
     chosen = ZOO.get(name) if name not in MODELS else None
-    if chosen is not None and chosen.needs:
+    if chosen is not None and not chosen.model:
         return {"name": None, "checkpoints": [_row(chosen)]}
     if chosen is None and name not in MODELS:
         raise UsageError(f"unknown network or weights `{name}`", nearest(name, {*MODELS, *ZOO}))

@@ -18,6 +18,7 @@ from internvideo.jobs.lanes import ahead
 from internvideo.jobs.talk import note
 from internvideo.models.families import Card
 from internvideo.records import Preprocess, Span
+from internvideo.text.prompts import fill
 from internvideo.text.words import vocabulary
 from internvideo.video.clips import choose_frames, clips_of
 from internvideo.video.opening import PathLike
@@ -103,7 +104,26 @@ def encode(
 
 def encode_texts(model: nn.Module, texts: Sequence[str]) -> np.ndarray:
     """(n, D) float32, unit length. Padding that no text needs is left out: nothing looks at it."""
-    ids = tokenize(model, texts)
+    return _encode_ids(model, tokenize(model, texts))
+
+
+def encode_captions(model: nn.Module, texts: Sequence[str]) -> np.ndarray:
+    """(n, D) float32, unit length: captions as they come, cleaned as the family does it and cut to what it reads.
+
+    NaN for a text of which the network knows no word.
+    """
+    family = card_of(model).family
+    words = vocabulary(family.vocabulary)
+    (cleaned,) = fill(["{}"], texts, "viclip" if family.cleaning == "viclip" else "none")
+    known = [place for place, text in enumerate(cleaned) if words.encode(text)]
+    ids = words([cleaned[place] for place in known] or ["a"], family.context, "truncate")
+    found = _encode_ids(model, torch.from_numpy(ids))
+    vectors = np.full((len(cleaned), found.shape[1]), np.nan, np.float32)
+    vectors[known] = found[: len(known)]
+    return vectors
+
+
+def _encode_ids(model: nn.Module, ids: Tensor) -> np.ndarray:
     ids = ids[:, : int(ids.ne(0).sum(1).max())].to(device_of(model))
     network: Callable[[Tensor], Tensor] = model.encode_text  # type: ignore[assignment]  # nn.Module types it as a Tensor
     with torch.inference_mode():

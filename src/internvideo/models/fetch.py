@@ -121,6 +121,9 @@ def resolve(model_name: str, weights: str | Path, *, progress: Progress | None =
 
 
 def _must_fit(checkpoint: Checkpoint, model_name: str) -> None:
+    if checkpoint.head_of:
+        hint = f"a recipe takes it: `aesthetic.head={checkpoint.name}`"
+        raise UsageError(f"`{checkpoint.name}` is a head over `{checkpoint.head_of}`, not a network", hint)
     if checkpoint.needs:
         raise UsageError(f"`{checkpoint.name}` waits for {checkpoint.needs}", "it can be fetched, not loaded yet")
     if checkpoint.model != model_name and not _starts(checkpoint.model, model_name):

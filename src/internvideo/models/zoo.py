@@ -27,6 +27,7 @@ class Checkpoint:
     size: int = 0  # pixels per side, where the weights do not tell; 0: the network's own
     notes: str = ""
     needs: str = ""  # what must be built before these weights have a network
+    head_of: str = ""  # key of `MODELS`: these are no network but a head over its vectors
 
 
 VICLIP_LICENCE = Licence("CC-BY-NC-SA-4.0", "https://huggingface.co/OpenGVLab/ViCLIP-L-14-hf", commercial=False)
@@ -63,6 +64,16 @@ def _clip() -> Iterator[Checkpoint]:
         files = tuple(f"hf://laion/{repo}/{file}" for file in ("open_clip_pytorch_model.bin", "pytorch_model.bin"))
         licence = Licence("MIT", f"https://huggingface.co/laion/{repo}", commercial=True)
         yield Checkpoint(f"openclip-{size}", f"openclip-{size}", files, MATCHING, "LAION-2B pictures", licence)
+
+
+def _aesthetic() -> Iterator[Checkpoint]:
+    """LAION's linear heads over CLIP's vectors of pictures, at the revision whose scores are tested."""
+    at = "https://raw.githubusercontent.com/LAION-AI/aesthetic-predictor/6d122adad522ab246644d9dc1c6d7a3810ee255f/"
+    licence = Licence("MIT", "https://github.com/LAION-AI/aesthetic-predictor/blob/main/LICENSE", commercial=True)
+    for size in ("l-14", "b-32", "b-16"):
+        file = f"{at}sa_0_4_vit_{size.replace('-', '_')}_linear.pth"
+        data = "ratings of Simulacra Aesthetic Captions"
+        yield Checkpoint(f"aesthetic-{size}", "", (file,), "aesthetic score", data, licence, head_of=f"clip-{size}")
 
 
 def _viclip() -> Iterator[Checkpoint]:
@@ -193,7 +204,7 @@ def _uniformerv2() -> Iterator[Checkpoint]:
 
 ZOO: dict[str, Checkpoint] = {
     checkpoint.name: checkpoint
-    for family in (_clip, _viclip, _internvideo_mm, _uniformerv2, _videomae)
+    for family in (_clip, _aesthetic, _viclip, _internvideo_mm, _uniformerv2, _videomae)
     for checkpoint in family()
 }
 

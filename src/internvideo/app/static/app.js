@@ -15,7 +15,7 @@ const KEYS = [
   ["n  p", "next and previous hit in the player"],
   ["i  o", "mark start and end of a stretch"],
   ["s", "search by the marked stretch"],
-  ["k  d  u", "keep, drop or unsure: verdict on the focused clip"],
+  ["k  d  c  x  u", "keep, drop, bad caption, bad cut or unsure: verdict on the focused clip"],
   ["t", "light or dark"],
   ["?", "this list"],
   ["Esc", "close"],

@@ -3,7 +3,7 @@
 import { address, ask, careful, clock, h, hovers, many, moving, say, short, title } from "./dom.js";
 import { openPlayer } from "./player.js";
 
-const VERDICTS = { k: "keep", d: "drop", u: "unsure" };
+const VERDICTS = { k: "keep", d: "drop", c: "bad caption", x: "bad cut", u: "unsure" };
 const PAGE = 24;
 
 export async function browsePage(main, query) {
@@ -79,7 +79,7 @@ export async function browsePage(main, query) {
     section("Scores", about.columns.length > 1, h("p", { class: "muted" }, "Move the ends of a range: counts and clips follow. The coloured bars are within all ranges."),
       h("div", { class: "charts" }, charts.map((one) => one.element)), border),
     section("Clips", true, h("div", { class: "tools" }, h("label", { class: "inline" }, "Order ", sorter),
-      h("span", { class: "muted" }, "verdict on the focused clip: ", h("kbd", {}, "k"), " keep ", h("kbd", {}, "d"), " drop ", h("kbd", {}, "u"), " unsure")), shown),
+      h("span", { class: "muted" }, "verdict on the focused clip: ", Object.entries(VERDICTS).map(([key, word]) => [h("kbd", {}, key), ` ${word} `]).flat())), shown),
     about.groups ? await groups(view, about.groups, card) : "",
     failures(about.failures),
     about.facts.length ? section("Facts", false, h("div", { class: "facts" }, about.facts.map((fact) => h("div", {}, h("h3", {}, fact.title),

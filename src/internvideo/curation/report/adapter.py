@@ -125,7 +125,7 @@ def _verdicts(table: pa.Table, description: Mapping[str, object]) -> tuple[pa.Ar
     except UsageError:
         reasons = [None] * table.num_rows
     asked = [
-        threshold for rule in (recipe.rules if recipe else ()) for threshold in thresholds_of(rule.name, rule.keep)
+        threshold for rule in (recipe.all_rules if recipe else ()) for threshold in thresholds_of(rule.name, rule.keep)
     ]
     known = [threshold for threshold in asked if _is_number(clips, threshold.column)]
     return pc.fill_null(pa.array(reasons, pa.string()), ELSE), known
@@ -163,6 +163,7 @@ def _view_recipe(stored: object) -> ViewRecipe | None:
         for name, kind in (("rules", Rule), ("ranks", Rank)):
             parts = [{key: value for key, value in part.items() if key != "class"} for part in fields.get(name, [])]
             fields[name] = tuple(kind(**part) for part in parts)
+        fields |= {name: tuple(fields.get(name, ())) for name in ("asks", "also")}
         return ViewRecipe(**fields)
     except (TypeError, ValueError, AttributeError, UsageError):
         return None
