@@ -52,6 +52,11 @@ def test_endings_case_width_and_scripts_do_not_part_words():
     assert asked.ask("红色圆形").rows.tolist() == [3] and not len(asked.ask("蓝色").rows)
 
 
+@given(st.text(st.characters(max_codepoint=127)))
+def test_plain_text_takes_a_shorter_way_to_the_same_terms(text):
+    assert terms(text) == terms(f"{text} \N{LATIN SMALL LETTER E WITH ACUTE}")[:-1]
+
+
 def test_order_tells_apart_what_words_alone_do_not():
     asked = Words(
         [Text("the dog bites the man", np.array([0]), 1.0), Text("the man bites the dog", np.array([1]), 1.0)], 2

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
+import pyarrow as pa
 
 from internvideo.errors import UsageError
 from internvideo.records import EMBEDDING, Hit, Span
@@ -19,7 +20,7 @@ from internvideo.search.moments import Moments
 from internvideo.search.scan import GRAPH_PAYS, Bytes, Exact, Graph, Scan, codes_of, faiss_module, has_faiss
 from internvideo.search.words import PHRASE, Words
 from internvideo.store.dataset import Dataset
-from internvideo.store.values import OperatorSpec
+from internvideo.store.values import SPAN_KEY, OperatorSpec
 
 POOL = 1_000  # moments that are looked at closely
 ORDERED = 60  # of which the order of words is compared
@@ -80,8 +81,8 @@ class Engine:
         self.space = arrays.space
         parts = list(arrays.parts())
         self.exact = Exact([part.vectors for part in parts])
-        keys = [self.moments.rows_of(part.rows) for part in parts]
-        self._place = np.concatenate([np.empty(0, np.int64), *keys])  # moment of each vector
+        keys = pa.concat_tables([SPAN_KEY.empty_table(), *(part.rows.select(SPAN_KEY.names) for part in parts)])
+        self._place = self.moments.rows_of(keys)  # moment of each vector
         self._row = np.full(len(self.moments), -1, np.int64)  # vector of each moment
         known = self._place >= 0
         self._row[self._place[known]] = np.flatnonzero(known)
@@ -227,11 +228,14 @@ class Engine:
     def _merged(self, rows: np.ndarray, scores: np.ndarray, top: int) -> list[tuple[int, Span, float]]:
         """Of moments, best first: those that others cover are left out, windows that touch a like one are joined."""
         found: list[tuple[int, Span, float]] = []
+        of_video: dict[int, list[int]] = {}
         for row, score in zip(rows.tolist(), scores.tolist(), strict=True):
             if score <= 0:
                 break
-            span, video = self.moments.span(row), self.moments.video[row]
-            mine = [at for at, (other, _, _) in enumerate(found) if self.moments.video[other] == video]
+            mine = of_video.get(video := int(self.moments.video[row]), [])
+            if not mine and len(found) >= top:
+                continue
+            span = self.moments.span(row)
             if any(found[at][1].overlap(span) >= COVERED * min(found[at][1].seconds, span.seconds) for at in mine):
                 continue
             joined = next((at for at in mine if self._touches(found[at], row, span, score)), None)
@@ -239,6 +243,7 @@ class Engine:
                 best, wide, value = found[joined]
                 found[joined] = best, Span(min(wide.start, span.start), max(wide.end, span.end)), value
             elif len(found) < top:
+                of_video.setdefault(video, []).append(len(found))
                 found.append((row, span, score))
         return sorted(found, key=lambda hit: -hit[2])
 

@@ -89,7 +89,7 @@ class Picture:
 
 
 def glance(pictures: Sequence[Picture]) -> np.ndarray | None:
-    """(3, n, 4608) uint8 hue, saturation and value of the pixels on `pixels.points` of some pictures, not turned.
+    """(3, n, 2048) uint8 hue, saturation and value of the pixels on `pixels.points` of some pictures, not turned.
 
     None unless all are 8-bit 4:2:0, equal in size and colours, and so large that it is much less than all of `hsv`.
     """

@@ -14,7 +14,7 @@ from functools import lru_cache
 import numpy as np
 
 LONGEST = 256  # pixels on the longer side of a small picture (PySceneDetect's automatic downscale)
-POINTS = (48, 96)  # rows and columns of a picture that a glance falls on
+POINTS = (32, 64)  # rows and columns of a picture that a glance falls on
 _ONE = 2048  # weights of bilinear sampling are whole 2048ths (OpenCV's 11 bits)
 
 _LOCAL = threading.local()
