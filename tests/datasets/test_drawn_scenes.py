@@ -1,5 +1,6 @@
 """Lists of scenes without files: the same as the files would hold, and twins that only deeds tell apart."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -11,7 +12,7 @@ from internvideo.datasets.moving_shapes import caption, render, scene
 from internvideo.datasets.moving_shapes.listed import Drawing, DrawnScenes
 from internvideo.datasets.moving_shapes.quiz import ANSWERS, open_questions
 from internvideo.datasets.moving_shapes.wording import meaning
-from internvideo.datasets.moving_shapes.world import PLOTS, combinations
+from internvideo.datasets.moving_shapes.world import MOTIONS, PLOTS, combinations, turn_of
 from internvideo.datasets.pixels import frames_of
 from internvideo.datasets.sample import Samples, coverage
 from internvideo.errors import UsageError
@@ -103,3 +104,18 @@ def test_only_scenes_with_one_thing_have_a_class():
     single = DrawnScenes(Drawing(plot="single"), 32)
     assert sorted(sample.label for sample in single) == sorted([*range(16)] * 2)
     assert single[3:5].classes == single.classes and single.labelled == 32
+
+
+def test_some_motions_come_in_equal_numbers_with_their_class():
+    motions = ("spin clockwise", "left", "circle clockwise")
+    drawing = Drawing(plot="single", motions=motions, seed=3)
+    samples = list(DrawnScenes(drawing, 96))
+    assert [MOTIONS[sample.label] for sample in samples] == list(motions) * 32
+    assert len({sample.source for sample in samples}) == 96
+    assert drawing.scene(0) == scene("train", turn_of("train", 3, motions, 0), plot="single", seed=3)
+    assert drawing.scene(0) != replace(drawing, seed=4).scene(0)
+    assert DrawnScenes(Drawing(), 2)[1].label is None
+    with pytest.raises(UsageError, match="did you mean `left`"):
+        DrawnScenes(Drawing(plot="single", motions=("leftt",)), 1)
+    with pytest.raises(UsageError, match="one thing"):
+        DrawnScenes(Drawing(motions=motions), 1)

@@ -13,7 +13,7 @@ CONFIGS = Path(__file__).parents[2] / "configs"
 GOALS = {  # last loss, of the means over the last steps
     "pretrain/moving_shapes_masked.py": 0.01,
     "pretrain/moving_shapes_contrastive.py": 2.6,
-    "pretrain/moving_shapes_caption.py": 7.2,
+    "pretrain/moving_shapes_contrastive_caption.py": 7.2,
     "finetune/moving_shapes_classify.py": 1.2,
     "finetune/moving_shapes_coordinate.py": 2.0,
 }

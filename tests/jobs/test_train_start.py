@@ -112,6 +112,14 @@ def test_two_networks_become_the_parts_of_one(saved):
         begin(replace(recipe, part_weights={"maskd": ("videomae-b-16-debug", first)}))
 
 
+def test_a_tower_of_a_classifier_becomes_that_of_a_video_text_model_again(saved):
+    trained, folder = saved("viclip-b-16-classifier-debug")
+    model = begin(replace(CONTRAST, part_weights={"video": ("viclip-b-16-classifier-debug", folder)}))
+    assert all(torch.equal(model.video.state_dict()[name], value) for name, value in trained.video.state_dict().items())
+    with pytest.raises(UsageError, match="`text` of `part_weights`"):
+        begin(replace(CONTRAST, part_weights={"text": ("viclip-b-16-classifier-debug", folder)}))
+
+
 def test_what_shall_not_learn_does_not(saved):
     model = begin(replace(CONTRAST, frozen=(r"^text\.",)))
     assert {name.split(".")[0] for name, p in model.named_parameters() if p.requires_grad} == {"video", "temperature"}

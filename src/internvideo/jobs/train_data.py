@@ -65,9 +65,14 @@ def draw_moving_shapes(
     plot: Plot | Literal[""] = "",
     twins: int = 1,
     says: Says = "all",
+    seed: int = 0,
+    motions: Sequence[str] = (),
 ) -> Samples:
     """The first scenes of a `Drawing`, which are drawn whenever they are looked at: no files. path, root: not used."""
-    return DrawnScenes(Drawing(split=split, size=size, seconds=seconds, plot=plot, twins=twins, says=says), clips)
+    what = Drawing(
+        split=split, size=size, seconds=seconds, plot=plot, twins=twins, says=says, seed=seed, motions=tuple(motions)
+    )
+    return DrawnScenes(what, clips)
 
 
 def _rendered(path: Path, clips: int, split: Split, size: int, seconds: float, plot: Plot | None) -> Path:

@@ -27,9 +27,10 @@ from internvideo.datasets.moving_shapes.world import (
     combinations,
     compose,
     scene,
+    turn_of,
 )
 from internvideo.datasets.sample import DRAWN, Sample, Samples, hash_of
-from internvideo.errors import UsageError
+from internvideo.errors import UsageError, pick
 
 FPS = Fraction(16)
 Says = Literal["all", "motion", "question"]
@@ -42,6 +43,7 @@ class Drawing:
     twins: so many neighbours in the list show the same things, which do something else, or in another order: what a
     batch is to tell apart must not be told by colours and shapes. says: "motion" leaves the thing out of the captions;
     "question" asks one of the open questions about the scene instead, the label is its answer's number in `ANSWERS`.
+    seed: another one gives other scenes. motions: these alone, in equal numbers, of scenes with one thing; () is all.
     """
 
     split: Split = "train"
@@ -50,11 +52,15 @@ class Drawing:
     plot: Plot | Literal[""] = ""
     twins: int = 1
     says: Says = "all"
+    seed: int = 0
+    motions: tuple[str, ...] = ()
 
     def scene(self, number: int) -> Scene:
         """Number `number` of the list."""
         group, place = divmod(number, self.twins)
-        first = scene(self.split, group, plot=self.plot or None, seconds=self.seconds)
+        if self.motions:
+            group = turn_of(self.split, self.seed, self.motions, group)
+        first = scene(self.split, group, seed=self.seed, plot=self.plot or None, seconds=self.seconds)
         return _twin(first, place, self.split) if place else first
 
 
@@ -66,8 +72,10 @@ class DrawnScenes(Samples):
 
     def __init__(self, drawing: Drawing, count: int) -> None:
         super().__init__(())
-        if drawing.says == "motion" and drawing.plot != "single":
-            raise UsageError("`says: motion` is for scenes with one thing", "plot: single")
+        if (drawing.says == "motion" or drawing.motions) and drawing.plot != "single":
+            raise UsageError("`says: motion` and `motions` are for scenes with one thing", "plot: single")
+        for motion in drawing.motions:
+            pick(dict.fromkeys(one.motion for one in combinations(drawing.split)), motion, "motion")
         if drawing.says == "question" and drawing.split == "unknown":
             raise UsageError("what the split `unknown` shows is no answer", "split: train")
         self._drawing, self._count = drawing, count

@@ -8,7 +8,7 @@ No peeking: in the middle of its motion every thing is where it was put, so in a
 the same whatever the motion. A model that is shown that frame alone can only guess.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Literal
@@ -234,9 +234,20 @@ def background(draws: Draws) -> Background:
 
 def _turn(split: Split, seed: int, index: int) -> str:
     """The motion of single scene `index`."""
+    block, place = divmod(index, len(UNKNOWN_MOTIONS if split == "unknown" else MOTIONS))
+    return _turns(split, seed, block)[place]
+
+
+def turn_of(split: Split, seed: int, motions: Sequence[str], number: int) -> int:
+    """The index of the single scene that is number `number` of those with these motions, one after the other."""
+    block, place = divmod(number, len(motions))
+    turns = _turns(split, seed, block)
+    return block * len(turns) + turns.index(motions[place])
+
+
+def _turns(split: Split, seed: int, block: int) -> list[str]:
     motions = UNKNOWN_MOTIONS if split == "unknown" else MOTIONS
-    block, place = divmod(index, len(motions))
-    return Draws("moving-shapes", VERSION, seed, split, "turns", block).shuffled(motions)[place]
+    return Draws("moving-shapes", VERSION, seed, split, "turns", block).shuffled(motions)
 
 
 def _cast(draws: Draws, split: Split, plot: Plot, count: int, motion: str | None) -> list[Combination]:

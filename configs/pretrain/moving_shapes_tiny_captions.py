@@ -1,6 +1,6 @@
 """A wider caption decoder on the finished towers of `viclip-tiny`, which stay as they are.
 
-Run     internvideo train configs/pretrain/moving_shapes_captioner.py --out captions weights=run/model
+Run     internvideo train configs/pretrain/moving_shapes_tiny_captions.py --out captions weights=run/model
         after configs/pretrain/moving_shapes_tiny.py --out run
 Cost    57,000 clips; about twelve minutes on two shared cores
 Expect  the caption loss falls from 4.6 to 0.7 within 130 steps and stays near that: few captions are exactly right yet
