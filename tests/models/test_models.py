@@ -62,13 +62,16 @@ def test_every_small_network_runs_and_is_loaded_back_from_our_own_file(name, tmp
             answers = [m(video, torch.tensor([[0, 7]])) for m in (model, again)]
         elif name.endswith("answer-debug"):
             answers = [m(video, torch.tensor([[5, 49407, 0]])) for m in (model, again)]
-        elif name.endswith("ava-debug"):
+        elif name.endswith(("ava-debug", "contact-debug")):
             answers = [m(video, torch.tensor([[0.1, 0.2, 0.7, 0.9]]), torch.tensor([0])) for m in (model, again)]
         elif name.startswith("navigator"):
             words = torch.tensor([[3, 4, 0]])
             ways = torch.randn(1, 2, model.config.channels), torch.randn(1, 2, 2), torch.rand(1, 2)
             given = words > 0, torch.zeros(1, 0, model.config.width), *ways, torch.ones(1, 2) > 0
             answers = [m(m.read(words), *given) for m in (model, again)]
+        elif name.startswith("actionformer-queries"):
+            features = torch.randn(1, 64, 64), torch.ones(1, 64) > 0, torch.tensor([[3, 7, 2, 0]])
+            answers = [m(*features).flat()[0] for m in (model, again)]
         elif name.startswith("actionformer"):
             features = torch.randn(1, model.config.channels, model.config.steps), torch.ones(1, model.config.steps) > 0
             answers = [m(*features).flat()[0] for m in (model, again)]

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+import torch.nn.functional as F  # noqa: N812
 
 from internvideo.models.renaming import to_ours, to_theirs
 from internvideo.models.temporal_head import (
@@ -13,6 +14,7 @@ from internvideo.models.temporal_head import (
     TEMPORAL_FINEACTION,
     TEMPORAL_HACS,
     TEMPORAL_THUMOS,
+    MaskedConv,
     TemporalAttention,
     TemporalHead,
     TemporalHeadConfig,
@@ -31,21 +33,27 @@ def network(**changes):
 
 
 def banded(attention, x, mask):
-    """The same attention with one full table of who sees whom, over valid steps only."""
-    q, k, v = (
-        attention._split(
-            getattr(attention, part)(getattr(attention, f"{part}_norm")(getattr(attention, f"{part}_conv")(x, mask)))
-        )
-        for part in ("query", "key", "value")
-    )
+    """The same attention by PyTorch's convolutions, with one full table of who sees whom: x (B, D, T), mask (B, T)."""
+    width, heads = x.shape[1], attention.heads
+
+    def part(name):
+        conv, norm, by_step = (getattr(attention, f"{name}{which}") for which in ("_conv", "_norm", ""))
+        mixed = F.conv1d(x, conv.weight, conv.bias, conv.stride, conv.padding, groups=width) * mask[:, None]
+        centred = mixed - mixed.mean(1, keepdim=True)
+        normed = centred / (centred.square().mean(1, keepdim=True) + 1e-5).sqrt() * norm.weight + norm.bias
+        out = F.conv1d(normed, by_step.weight, by_step.bias)
+        return out.reshape(len(x), heads, width // heads, -1).transpose(-1, -2)
+
+    q, k, v = (part(name) for name in ("query", "key", "value"))
     scores = q @ k.transpose(-1, -2) / q.shape[-1] ** 0.5
     step = torch.arange(x.shape[-1])
     offset = step[None] - step[:, None]
     near = offset.abs() <= attention.reach
     if hasattr(attention, "window_bias"):
         scores = scores + attention.window_bias[0, 0][:, (offset + attention.reach).clamp(0, 2 * attention.reach)]
-    scores = scores.masked_fill(~(near & mask[:, :, None]), -1e9)
-    return attention.out((scores.softmax(-1) @ v).transpose(-1, -2).flatten(1, 2)) * mask
+    scores = scores.masked_fill(~(near & mask[:, None, None]), -1e9)
+    mixed = (scores.softmax(-1) @ v).transpose(-1, -2).flatten(1, 2)
+    return F.conv1d(mixed, attention.out.weight, attention.out.bias) * mask[:, None]
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -54,8 +62,18 @@ def test_attention_in_chunks_equals_a_full_table(window, length, bias):
     torch.manual_seed(1)
     attention = TemporalAttention(12, 3, window, 1, bias=bias)
     x = torch.randn(2, 12, length)
-    mask = torch.arange(length) < torch.tensor([length, length // 2])[:, None, None]
-    torch.testing.assert_close(attention(x, mask), banded(attention, x, mask), atol=1e-5, rtol=1e-5)
+    mask = torch.arange(length) < torch.tensor([length, length // 2])[:, None]
+    found = attention(x.transpose(1, 2), mask[..., None]).transpose(1, 2)
+    torch.testing.assert_close(found, banded(attention, x, mask), atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("stride", "groups", "bias"), [(1, 1, True), (2, 1, False), (2, 12, False), (1, 12, True)])
+def test_convolutions_are_those_of_pytorch(stride, groups, bias):
+    torch.manual_seed(2)
+    conv = MaskedConv(12, 24 if groups == 1 else 12, stride=stride, groups=groups, bias=bias)
+    x, mask = torch.randn(2, 11, 12), torch.rand(2, 11, 1) > 0.3
+    plain = F.conv1d(x.transpose(1, 2), conv.weight, conv.bias, stride, 1, groups=groups).transpose(1, 2)
+    torch.testing.assert_close(conv(x, mask), plain * mask[:, ::stride])
 
 
 @pytest.mark.parametrize("neck", ["norm", "pyramid"])

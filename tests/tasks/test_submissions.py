@@ -58,8 +58,10 @@ def test_moments_and_word_queries(tmp_path):
     assert content["detect_results"] == content["retrieve_results"]
     query = {"query": "where was the cup", "clip_start_sec": 9.0, "clip_end_sec": 4.0, "template": "x"}
     annotation = {"annotation_uid": "a1", "language_queries": [query, {"query": None}, {"query": "what did I wash"}]}
-    videos = [{"video_uid": "v", "split": "val", "clips": [{"clip_uid": "c", "annotations": [annotation]}]}]
+    clip = {"clip_uid": "c", "video_start_sec": 30.0, "video_end_sec": 510.0, "annotations": [annotation]}
+    videos = [{"video_uid": "v", "split": "val", "clips": [clip]}]
     queries = read_word_queries(written(tmp_path, "nlq_val.json", {"videos": videos}))
+    assert queries[0].seconds == 480.0
     assert [(q.name, q.window) for q in queries] == [("a1_0", (4.0, 9.0)), ("a1_2", None)]
     spans = np.array([[float(i), i + 1.0] for i in range(7)])
     found = {"a1_0": Segments("a1_0", spans, np.arange(7.0), np.zeros(7, np.int64))}

@@ -97,6 +97,9 @@ def _localise_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--top", type=int, default=20, metavar="N", help="how many segments at most (default 20)")
     parser.add_argument("--least", type=float, default=0.1, metavar="S", help="lowest score that is told (default 0.1)")
     parser.add_argument("--plot", default="", metavar="FILE.png", help="draw the segments on a timeline of the video")
+    parser.add_argument("--video", default="", metavar="FILE.mp4", help="write the video with what was found drawn in")
+    parser.add_argument("--ask", default="", metavar="TEXT", help="what to look for, of a head that reads words")
+    parser.add_argument("--boxes", default="", metavar="FILE", help="boxes of persons, of a head that names actions")
     model_options(parser)
 
 
@@ -109,7 +112,8 @@ def _localise(given: argparse.Namespace) -> int:
         given.videos, head=given.head, head_name=given.head_model, model=given.model, weights=given.weights,
         windows=Windows(window=given.window, stride=given.stride),
         labels=read_labels(given.labels) if given.labels else (),
-        top=given.top, least=given.least, picture=given.plot, device=given.device,
+        top=given.top, least=given.least, picture=given.plot, film=given.video, ask=given.ask, boxes=given.boxes,
+        device=given.device,
     )  # fmt: skip
     for one in found:
         show(one.as_row(), given.as_json, lambda one=one: f"{one.video}\n{one.as_text()}")  # type: ignore[misc]

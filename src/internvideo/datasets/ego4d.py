@@ -1,4 +1,5 @@
-"""Ego4D's tasks beside moment queries (`datasets.timelines`): queries in words, objects that are touched next, hands.
+"""Ego4D's tasks beside moment queries (`datasets.timelines`): queries in words, objects that are touched next or
+change, hands.
 
 Files as the challenge of 2022 gives them; newer releases name some ids otherwise, both are read. Seconds count within
 clips, boxes are pixels with both ends inside, frames are those of the whole video.
@@ -18,9 +19,10 @@ MOMENTS_BEFORE = ("pre_45", "pre_30", "pre_15", "pre_frame", "contact_frame")  #
 
 @dataclass(frozen=True)
 class WordQuery:
-    """A question about a clip. window: the (start, end) seconds that answer it; None in a test file."""
+    """A question about a clip of `seconds`. window: the (start, end) seconds that answer it; None in a test file."""
 
     clip: str
+    seconds: float
     annotation: str
     number: int
     text: str
@@ -38,6 +40,7 @@ def read_word_queries(path: PathLike) -> list[WordQuery]:
     found = []
     for video in records(cell(record(json_file(path), f"`{path}`"), "videos", path), path):
         for clip in cell(video, "clips", path):
+            first, last = (number(cell(clip, f"video_{side}_sec", path), "time", path) for side in ("start", "end"))
             for annotation in clip.get("annotations") or []:
                 for place, query in enumerate(annotation.get("language_queries") or []):
                     text = str(query.get("query") or "").strip()
@@ -45,6 +48,7 @@ def read_word_queries(path: PathLike) -> list[WordQuery]:
                         found.append(
                             WordQuery(
                                 str(cell(clip, "clip_uid", path)),
+                                last - first,
                                 str(annotation.get("annotation_uid", "")),
                                 place,
                                 text,
@@ -64,11 +68,15 @@ def _window(query: dict[str, Any], path: PathLike) -> tuple[float, float] | None
 
 @dataclass(frozen=True, eq=False)
 class NextObjects:
-    """What is touched next after one frame. boxes (n, 4) pixels; nouns, verbs and seconds until it: (n,)."""
+    """What is touched next after one frame. boxes (n, 4) pixels; nouns, verbs and seconds until it: (n,).
+
+    size: (width, height) of the pictures that the boxes are in, (0, 0) if the file does not say.
+    """
 
     uid: str
     video: str
     frame: int
+    size: tuple[int, int]
     boxes: np.ndarray
     nouns: np.ndarray
     verbs: np.ndarray
@@ -77,8 +85,9 @@ class NextObjects:
 
 def read_next_objects(path: PathLike) -> list[NextObjects]:
     """`fho_sta_{train,val,test}.json`; test files have no objects."""
-    found = []
-    for row in records(cell(record(json_file(path), f"`{path}`"), "annotations", path), path):
+    found, content = [], record(json_file(path), f"`{path}`")
+    videos = content.get("videos") or (content.get("info") or {}).get("video_metadata") or {}
+    for row in records(cell(content, "annotations", path), path):
         objects = row.get("objects") or []
         boxes = np.array([each["box"] for each in objects], np.float64).reshape(-1, 4)
         if (boxes[:, 2:] < boxes[:, :2]).any():
@@ -89,10 +98,63 @@ def read_next_objects(path: PathLike) -> list[NextObjects]:
         seconds = np.array([each["time_to_contact"] for each in objects], np.float64)
         video = row.get("video_id") or row.get("video_uid") or row.get("clip_uid") or ""
         frame = row.get("frame") if row.get("frame") is not None else row.get("clip_frame", 0)
-        found.append(
-            NextObjects(str(cell(row, "uid", path)), str(video), int(frame or 0), boxes, nouns, verbs, seconds)
-        )
+        about = videos.get(video) or {}
+        size = int(about.get("frame_width", 0)), int(about.get("frame_height", 0))
+        uid = str(cell(row, "uid", path))
+        found.append(NextObjects(uid, str(video), int(frame or 0), size, boxes, nouns, verbs, seconds))
     return found
+
+
+def read_object_boxes(path: PathLike, *, least: float = 0.0) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray]]:
+    """What a detector found at each frame, `{uid: [{"box", "noun_category_id", "score"}]}`: (n, 4) pixels, (n,) nouns,
+    (n,) scores of at least `least`."""
+    found = {}
+    for uid, rows in record(json_file(path), f"`{path}`").items():
+        kept = [row for row in records(rows, path) if number(cell(row, "score", path), "score", path) >= least]
+        boxes = np.array([cell(row, "box", path) for row in kept], np.float64).reshape(-1, 4)
+        nouns = np.array([int(cell(row, "noun_category_id", path)) for row in kept], np.int64)
+        found[uid] = boxes, nouns, np.array([float(row["score"]) for row in kept])
+    return found
+
+
+@dataclass(frozen=True, eq=False)
+class PictureBoxes:
+    """Things in one picture. file: its path below the folder of pictures; boxes (n, 4) in [0, 1]; labels (n,)
+    from 0; size: (width, height) in pixels."""
+
+    name: str
+    file: str
+    boxes: np.ndarray
+    labels: np.ndarray
+    size: tuple[int, int]
+
+
+def read_picture_boxes(path: PathLike) -> tuple[list[PictureBoxes], dict[int, tuple[int, str]]]:
+    """COCO's JSON, as state-change objects come: pictures with boxes, and class number -> (id in the file, name).
+
+    Boxes stay as they are, also where they leave the picture.
+    """
+    content = record(json_file(path), f"`{path}`")
+    kinds = {int(cell(row, "id", path)): str(row.get("name", row["id"])) for row in content.get("categories") or []}
+    numbers = {identity: place for place, identity in enumerate(sorted(kinds))}
+    rows: dict[Any, list[tuple[list[float], int]]] = {}
+    for row in records(content.get("annotations") or [], path):
+        x, y, width, height = (number(value, "bbox", path) for value in cell(row, "bbox", path))
+        kind = int(row.get("category_id", min(numbers, default=0)))
+        if kind not in numbers:
+            raise BadList(f"`{path}`: a box is of the category {kind}, the file knows {sorted(numbers)[:5]}")
+        rows.setdefault(cell(row, "image_id", path), []).append(([x, y, x + width, y + height], numbers[kind]))
+    found = []
+    for picture in records(cell(content, "images", path), path):
+        size = int(cell(picture, "width", path)), int(cell(picture, "height", path))
+        mine = rows.pop(picture["id"], [])
+        boxes = np.array([box for box, _ in mine], np.float64).reshape(-1, 4) / np.tile(size, 2)
+        labels = np.array([kind for _, kind in mine], np.int64)
+        found.append(PictureBoxes(str(picture["id"]), str(cell(picture, "file_name", path)), boxes, labels, size))
+    if rows:
+        first = ", ".join(map(str, list(rows)[:5]))
+        raise BadList(f"`{path}`: boxes of {len(rows):,} pictures that the file does not list: {first}")
+    return found, {place: (identity, kinds[identity]) for identity, place in numbers.items()}
 
 
 @dataclass(frozen=True, eq=False)

@@ -19,8 +19,9 @@ def head_network(recipe: HeadRecipe, **fitted: Any) -> nn.Module:
     network = load_model(recipe.model, recipe.weights)
     own = cast(Any, network).config
     known = {name: value for name, value in fitted.items() if hasattr(own, name)}
-    if "classes_of_base" in fitted:
-        known["base"] = replace(own.base, classes=fitted["classes_of_base"])
+    of_base = {name.removesuffix("_of_base"): value for name, value in fitted.items() if name.endswith("_of_base")}
+    if of_base:
+        known["base"] = replace(own.base, **of_base)
     config = override(replace(own, **known), recipe.network)
     if recipe.weights is not None and config != cast(Any, network).config:
         told = {name: (getattr(cast(Any, network).config, name), getattr(config, name)) for name in known}

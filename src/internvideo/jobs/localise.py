@@ -1,10 +1,11 @@
-"""`internvideo localise`: when does what happen in a video of yours, as a list and as a timeline.
+"""`internvideo localise`: when does what happen in a video of yours, as a list, a timeline and a video.
 
-Features are extracted with one network and read by a head that was trained on such features.
+Features are extracted with one network and read by a head that was trained on such features; or boxes of persons are
+named by a head that reads pictures (`jobs.localise_boxes`).
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -16,16 +17,21 @@ from internvideo.datasets.feature_folder import FeatureFolder
 from internvideo.errors import UsageError, VideoError
 from internvideo.jobs.choice import choose_model, say_model
 from internvideo.jobs.features import Windows, features
+from internvideo.jobs.localise_boxes import Keyframes, name_boxes
+from internvideo.jobs.localise_video import COLOURS, Stretch, write_annotated
+from internvideo.jobs.prepare import card_of
 from internvideo.jobs.talk import columns, note
+from internvideo.models.query_head import QueryHead
+from internvideo.models.spatial_head import SpatialClassifier
 from internvideo.models.temporal_head import TemporalHead
 from internvideo.ops.spans import Decoding
 from internvideo.ops.suppression import Suppression
 from internvideo.store.faults import told
+from internvideo.tasks.queries import WINDOWS, word_ids
 from internvideo.tasks.temporal import find_segments
 from internvideo.video.reader import open_video
 
 WIDTH, MARGIN, ROW, STRIP, FRAMES = 1200, 40, 26, 96, 8  # pixels; frames above the timeline
-COLOURS = ("#2f6fde", "#e2743b", "#2f9e77", "#b64fb0", "#d1a11c", "#5b6ee1", "#c0392b", "#16a085")
 
 
 @dataclass(frozen=True)
@@ -62,20 +68,29 @@ class Located:
 
 def localise(
     video: str,
-    head: TemporalHead,
+    head: TemporalHead | QueryHead,
     model: Any,
     *,
     windows: Windows | None = None,
     labels: Sequence[str] = (),
+    ask: str = "",
     top: int = 20,
     least: float = 0.1,
     picture: str = "",
+    film: str = "",
 ) -> Located:
-    """The best `top` segments of one video with a score of at least `least`. picture: file to draw the timeline into.
+    """The best `top` segments of one video with a score of at least `least`. picture: file to draw the timeline into;
+    film: a video file to draw them into. ask: what a head that reads words looks for.
 
     model: the network whose features the head was trained on; windows: as they were extracted then. Raises UsageError
     if the head reads other features, and a `VideoError` for a video that cannot be used.
     """
+    reads = isinstance(head, QueryHead)
+    if reads != bool(ask):
+        raise UsageError(
+            "this head looks for what it is asked" if reads else "this head reads no words",
+            '--ask "a red circle moves left"' if reads else "leave --ask out, or --head-model actionformer-queries",
+        )
     with TemporaryDirectory() as folder:
         (made,) = features(video, folder, model, windows=windows or Windows())
         if isinstance(made.problem, VideoError):
@@ -84,13 +99,16 @@ def localise(
             seconds = float(opened.seconds(len(opened) - 1)) + 1 / 30
         assert made.path is not None
         found = FeatureFolder(folder).read(made.path.stem, seconds)
-    if found.rows.shape[1] != head.config.channels:
+    config = head.base.config if isinstance(head, QueryHead) else head.config
+    if found.rows.shape[1] != config.channels:
         raise UsageError(
-            f"the head reads {head.config.channels} channels, the features have {found.rows.shape[1]}",
+            f"the head reads {config.channels} channels, the features have {found.rows.shape[1]}",
             "--features-model must be the network that the head was trained with",
         )
-    spans, scores, kinds = find_segments(head, found, seconds, Decoding(), Suppression(most=top))
-    names = list(labels) or [f"class {number}" for number in range(head.config.classes)]
+    how = replace(WINDOWS, most=top) if reads else Suppression(most=top)
+    words = word_ids([ask], head, card_of(head).family)[0] if isinstance(head, QueryHead) else None
+    spans, scores, kinds = find_segments(head, found, seconds, Decoding(), how, words)
+    names = [ask] if ask else list(labels) or [f"class {number}" for number in range(config.classes)]
     kept = [
         Segment(round(float(start), 3), round(float(end), 3), names[int(kind)], round(float(score), 4))
         for (start, end), score, kind in zip(spans, scores, kinds, strict=True)
@@ -99,6 +117,9 @@ def localise(
     located = Located(video, round(seconds, 3), tuple(kept), picture)
     if picture:
         draw_timeline(located, Path(picture))
+    if film:
+        stretches = [Stretch(each.start, each.end, each.label) for each in located.segments]
+        write_annotated(video, Path(film), stretches=stretches)
     return located
 
 
@@ -157,28 +178,44 @@ def run_localise(
     weights: str | None,
     windows: Windows,
     labels: Sequence[str] = (),
+    ask: str = "",
+    boxes: str = "",
     top: int = 20,
     least: float = 0.1,
     picture: str = "",
+    film: str = "",
     device: str | None = None,
-) -> tuple[list[Located], int]:
+) -> tuple[list[Located | Keyframes], int]:
     """All videos, and the exit code: 1 if some cannot be used, 3 if none can."""
     reader = choose_model(head_name, head, device=device or "cpu")
-    if not isinstance(reader, TemporalHead):
-        raise UsageError(f"`{head_name}` finds no segments", "--head-model actionformer-thumos14 and the like")
-    network = choose_model(model, weights, device=device)
-    say_model(network)
-    found, failed = [], 0
+    if not isinstance(reader, TemporalHead | QueryHead | SpatialClassifier):
+        raise UsageError(f"`{head_name}` finds nothing in videos", "--head-model actionformer-thumos14 and the like")
+    names_boxes = isinstance(reader, SpatialClassifier)
+    network = None if names_boxes else choose_model(model, weights, device=device)
+    if network is not None:
+        say_model(network)
+    found: list[Located | Keyframes] = []
+    failed = 0
     for number, video in enumerate(videos):
-        name = picture
-        if picture and len(videos) > 1:
-            path = Path(picture)
-            name = str(path.with_name(f"{path.stem}-{number}{path.suffix}"))
+        drawn = [_numbered(path, number) if len(videos) > 1 else path for path in (picture, film)]
         try:
-            found.append(
-                localise(video, reader, network, windows=windows, labels=labels, top=top, least=least, picture=name)
-            )
+            if isinstance(reader, SpatialClassifier):
+                found.append(name_boxes(video, reader, boxes, labels=labels, least=least, film=drawn[1]))
+            else:
+                found.append(
+                    localise(video, reader, network, windows=windows, labels=labels, ask=ask, top=top, least=least,
+                             picture=drawn[0], film=drawn[1])
+                )  # fmt: skip
         except VideoError as problem:
             failed += 1
             note(f"failed ({problem.kind}): {video}: {problem.problem}")
     return found, 0 if not failed else 1 if found else 3
+
+
+def _numbered(path: str, number: int) -> str:
+    """
+    >>> _numbered("a/line.png", 2), _numbered("", 2)
+    ('a/line-2.png', '')
+    """
+    place = Path(path)
+    return str(place.with_name(f"{place.stem}-{number}{place.suffix}")) if path else ""

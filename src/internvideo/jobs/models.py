@@ -16,13 +16,14 @@ import torch
 
 from internvideo.errors import InternVideoError, UsageError, nearest, pick
 from internvideo.jobs.talk import CountTalk, columns, note, size
-from internvideo.models import FROM_CLIP, MODELS, load_model
+from internvideo.models import MODELS, load_model
 from internvideo.models.cost import cost_of, count_parameters
 from internvideo.models.families import Card, NonCommercialWeights, licence_facts
 from internvideo.models.fetch import at_address, is_address, local, present, record_of, weights_hash
 from internvideo.models.fetch import fetch as fetch_checkpoint
 from internvideo.models.meta import shapes_only
 from internvideo.models.renaming import WeightsError, is_ours, is_theirs, to_theirs
+from internvideo.models.table import FROM_CLIP
 from internvideo.models.weights import Weights, read_weights, shown, write_weights
 from internvideo.models.zoo import ZOO, Checkpoint, checkpoints_of, find_checkpoint
 

@@ -8,7 +8,6 @@ import numpy as np
 import torch
 from torch import nn
 
-from internvideo.datasets.ava import read_label_map
 from internvideo.errors import UsageError
 from internvideo.jobs.asking import Network
 from internvideo.jobs.head_networks import head_network
@@ -46,10 +45,7 @@ class SpatialLesson:
 
     def network(self) -> nn.Module:
         """As many classes as the label map numbers, also those that do not count."""
-        if self.data.labels:
-            highest = max(read_label_map(self.data.labels))
-        else:
-            highest = max(kind for frame in self.frames for kinds in frame.actions for kind in kinds)
+        highest = max(self.task.classes)
         network = head_network(self.recipe)
         if cast(SpatialClassifier, network).config.base.classes < highest:
             return head_network(self.recipe, classes_of_base=highest)
@@ -96,6 +92,7 @@ class SpatialLesson:
 
 
 def _task(data: BoxData) -> SpatialLocalisation:
-    options = {"labels": data.labels} if data.labels else {}
+    options = {"labels": data.labels, "clips": str(data.clips or "")}
+    given = {name: value for name, value in options.items() if value}
     settings = [f"offset={data.offset}", f"stride={data.stride}"]
-    return spatial(Data(place=data.annotations, root=data.videos, options=options), settings)
+    return spatial(Data(place=data.annotations, root=data.videos, split=data.subset, options=given), settings)

@@ -27,7 +27,7 @@ class TemporalLesson:
     def __init__(self, recipe: HeadRecipe) -> None:
         assert isinstance(recipe.data, TemporalData)
         self.recipe, self.data = recipe, recipe.data
-        self.folder = _folder(self.data)
+        self.folder = feature_folder(self.data)
         self.timelines = _present(_timelines(self.data), self.folder, "learn from")
         self.samples = len(self.timelines.videos)
         facts = [(each.name, each.segments.tolist(), each.labels.tolist()) for each in self.timelines.videos]
@@ -35,7 +35,9 @@ class TemporalLesson:
         self._read: dict[str, Features] = {}
         held = recipe.held_out
         self.held_data = held if isinstance(held, TemporalData) else None
-        self.held = _present(_timelines(held), _folder(held), "evaluate") if isinstance(held, TemporalData) else None
+        self.held = (
+            _present(_timelines(held), feature_folder(held), "evaluate") if isinstance(held, TemporalData) else None
+        )
 
     def network(self) -> nn.Module:
         """Reads as many channels as the features have, and names the classes of the list."""
@@ -53,7 +55,7 @@ class TemporalLesson:
         """`score`: mean average precision in percent, by the overlaps of the benchmark that names the model."""
         if self.held is None or self.held_data is None:
             return {}
-        head, data, folder = cast(TemporalHead, network), self.held_data, _folder(self.held_data)
+        head, data, folder = cast(TemporalHead, network), self.held_data, feature_folder(self.held_data)
         benchmark = benchmark_of(self.recipe.model)
         decoding, suppression = USUAL[benchmark]
         found: dict[str, Record] = {}
@@ -81,7 +83,8 @@ def benchmark_of(model: str) -> str:
     return next((name for name in USUAL if name in model), "activitynet")
 
 
-def _folder(data: TemporalData) -> FeatureFolder:
+def feature_folder(data: TemporalData) -> FeatureFolder:
+    """The folder of features that the data name, with their grid if the data tell it."""
     grid = Grid(fps=data.fps, stride=data.stride, window=data.window) if data.fps else None
     return FeatureFolder(data.features, prefix=data.prefix, grid=grid)
 

@@ -168,6 +168,17 @@ def estimate(
     return replace(cost, clips_per_s=tried, hours=seconds / 3600, rate=f"measured here with {count} random clips")
 
 
+def go_on(checkpoints: Checkpoints, state: State, out: Path, recipe: object, changed: bool) -> int:
+    """The step to start at, after all that could be refused has been looked at; the recipe lies in `out` then."""
+    resumed = checkpoints.resume(state, changed=changed)
+    if distributed.is_main():
+        durable.make_folder(out)
+        durable.write_atomic(out / RECIPE, dump(recipe).encode())
+        if resumed:
+            note(f"going on after step {state.step:,}")
+    return state.step
+
+
 class _Run:
     """One process's part of a run."""
 
@@ -214,7 +225,7 @@ class _Run:
             shuffle=recipe.shuffle,
             workers=recipe.workers,
         ) as loader, CountTalk("training", "steps") as talk:  # fmt: skip
-            start = self._begin(changed)
+            start = go_on(self.checkpoints, self.state, self.out, recipe, changed)
             steps, epoch = _steps(recipe, loader.steps_per_epoch), loader.steps_per_epoch
             factor = recipe.schedule.factor(steps, epoch)
             with self._memory_explained(steps):
@@ -234,16 +245,6 @@ class _Run:
                 )
             broken = tuple(loader.broken)
         return self._finish(start, max(steps, start), broken)
-
-    def _begin(self, changed: bool) -> int:
-        """The step to start at, after all that could be refused has been looked at."""
-        resumed = self.checkpoints.resume(self.state, changed=changed)
-        if distributed.is_main():
-            durable.make_folder(self.out)
-            durable.write_atomic(self.out / RECIPE, dump(self.recipe).encode())
-            if resumed:
-                note(f"going on after step {self.state.step:,}")
-        return self.state.step
 
     def _hooks(self, start: int, factor: Callable[[int], float], talk: CountTalk) -> list[Hook]:
         """In this order: what is logged at a step must be on disk before the checkpoint that begins behind it."""

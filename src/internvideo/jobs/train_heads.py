@@ -15,22 +15,32 @@ import torch
 from torch import nn
 
 from internvideo import distributed
-from internvideo.config import dump, load_recipe, override
+from internvideo.config import load_recipe, override
 from internvideo.errors import UsageError
 from internvideo.jobs.curves import draw_curves
+from internvideo.jobs.ego_lessons import ContactLesson, HandLesson, PictureLesson
 from internvideo.jobs.navigation_lesson import NavigationLesson
 from internvideo.jobs.prepare import card_of
+from internvideo.jobs.query_lesson import QueryLesson
 from internvideo.jobs.spatial_lesson import SpatialLesson
 from internvideo.jobs.talk import CountTalk, note
 from internvideo.jobs.temporal_lesson import TemporalLesson
-from internvideo.jobs.train import CHECKPOINTS, CURVES, LOG, MODEL, RECIPE, Trained, read_log
+from internvideo.jobs.train import CHECKPOINTS, CURVES, LOG, MODEL, RECIPE, Trained, go_on, read_log
 from internvideo.jobs.train_cost import TrainCost
 from internvideo.jobs.train_data import pinned_values
 from internvideo.models import with_card
 from internvideo.models.hub import save_pretrained
-from internvideo.store import durable
 from internvideo.training.checkpoint import LATEST, Checkpoints, State, weights_of
-from internvideo.training.head_recipe import BoxData, HeadRecipe, TemporalData, WalkData
+from internvideo.training.head_recipe import (
+    BoxData,
+    ContactData,
+    HandData,
+    HeadRecipe,
+    PictureData,
+    QueryData,
+    TemporalData,
+    WalkData,
+)
 from internvideo.training.hooks import Average, Evaluate, Log, Meter, NaNGuard, Progress, Save
 from internvideo.training.learner import Learner, learn_from
 from internvideo.training.loop import Hook, train
@@ -58,8 +68,12 @@ class Lesson(Protocol):
 
 LESSONS: Mapping[type, Callable[[HeadRecipe], Lesson]] = {
     TemporalData: TemporalLesson,
+    QueryData: QueryLesson,
     WalkData: NavigationLesson,
     BoxData: SpatialLesson,
+    HandData: HandLesson,
+    ContactData: ContactLesson,
+    PictureData: PictureLesson,
 }
 
 
@@ -134,13 +148,7 @@ class _HeadRun:
     def go(self, changed: bool) -> Trained | None:
         recipe, epoch = self.recipe, _epoch(self.recipe, self.lesson)
         steps = _steps(recipe, self.lesson)
-        self.checkpoints.resume(self.state, changed=changed)
-        start = self.state.step
-        if distributed.is_main():
-            durable.make_folder(self.out)
-            durable.write_atomic(self.out / RECIPE, dump(recipe).encode())
-            if start:
-                note(f"going on after step {start:,}")
+        start = go_on(self.checkpoints, self.state, self.out, recipe, changed)
         factor = recipe.schedule.factor(steps, epoch)
         with CountTalk("training", "steps") as talk:
             train(

@@ -11,7 +11,8 @@ from typing import Literal
 import numpy as np
 
 SUCCESS_METRES = 3.0
-TOGETHER = 256  # episodes whose warping is computed at once
+TOGETHER = 128  # episodes whose warping is computed at once
+ALIKE = 16  # positions by which their paths may differ in length
 Warp = Literal["exact", "fast"]
 Cells = list[tuple[int, int, int]]  # (row, first column, last column) of each row of a band
 
@@ -53,11 +54,12 @@ def spl(success: np.ndarray, shortest: np.ndarray, walked: np.ndarray) -> np.nda
 def warping_costs(paths: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> np.ndarray:
     """Exact cost of dynamic time warping of each path with its truth: E of (N_e, D), E of (M_e, D) -> (E,).
 
-    The cheapest monotone pairing of all positions, Euclidean. All episodes advance together along anti-diagonals, so
-    the loop is as long as the longest pair, not as their product.
+    The cheapest monotone pairing of all positions, Euclidean. Episodes of similar lengths advance together along
+    anti-diagonals, so the loop is as long as the longest pair, not as their product.
     """
     costs = np.zeros(len(paths))
-    order = np.argsort([len(path) + len(truth) for path, truth in zip(paths, truths, strict=True)], kind="stable")
+    rows, columns = (np.array([len(each) for each in column]) for column in (paths, truths))
+    order = np.lexsort((columns, rows // ALIKE))
     for first in range(0, len(order), TOGETHER):
         chosen = order[first : first + TOGETHER]
         costs[chosen] = _together([paths[row] for row in chosen], [truths[row] for row in chosen])
@@ -65,43 +67,43 @@ def warping_costs(paths: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> 
 
 
 def _together(paths: Sequence[np.ndarray], truths: Sequence[np.ndarray]) -> np.ndarray:
-    """Row i of the table of distances is shifted right by i, so that a column of it is an anti-diagonal.
+    """One anti-diagonal after the other; cell (i, j) lies at i + 1 of its diagonal, episodes side by side.
 
     Padding behind the ends of paths does no harm: no way leads back from there.
     """
     rows, columns = (np.array([len(path) for path in each]) for each in (paths, truths))
-    count, high, wide = len(rows), int(rows.max()), int(columns.max())
-    ours, theirs = _padded(paths), _padded(truths)
-    steps = np.zeros((count, high, wide))
-    for axis in range(ours.shape[-1]):
-        steps += np.square(ours[:, :, None, axis] - theirs[:, None, :, axis])
-    np.sqrt(steps, out=steps)
-    shifted = np.full((count, high * (high + wide)), np.inf)  # never asked for, as no way leads back
-    view = np.lib.stride_tricks.as_strided(
-        shifted, (count, high, wide), (shifted.strides[0], (high + wide + 1) * shifted.itemsize, shifted.itemsize)
-    )
-    view[:] = steps
-    diagonals = np.ascontiguousarray(shifted.reshape(count, high, high + wide).transpose(2, 0, 1))
-    costs = np.empty(count)
-    before, last = np.full((2, count, high + 1), np.inf)
-    before[:, 0] = 0.0
-    ends = rows + columns - 2
-    for number in range(int(ends.max()) + 1):
-        here = np.full((count, high + 1), np.inf)
-        np.minimum(last[:, 1:], last[:, :-1], out=here[:, 1:])
-        np.minimum(here[:, 1:], before[:, :-1], out=here[:, 1:])
-        here[:, 1:] += diagonals[number]
-        before, last = last, here
+    ours, theirs = _beside(paths), np.ascontiguousarray(_beside(truths)[:, ::-1])  # truths run backwards
+    high, wide, count = ours.shape[1], theirs.shape[1], len(rows)
+    costs, ends = np.empty(count), rows + columns - 2
+    here, last, before = np.full((3, high + 1, count), np.inf)
+    before[0] = 0.0
+    steps, apart = np.empty((2, high, count))
+    for number in range(high + wide - 1):
+        low, past = max(0, number - wide + 1), min(number + 1, high)
+        step, difference, cells = steps[: past - low], apart[: past - low], here[low + 1 : past + 1]
+        shift = wide - 1 - number
+        step[:] = 0.0
+        for mine, other in zip(ours, theirs, strict=True):
+            np.subtract(mine[low:past], other[low + shift : past + shift], out=difference)
+            np.multiply(difference, difference, out=difference)
+            step += difference
+        np.sqrt(step, out=step)
+        np.minimum(last[low + 1 : past + 1], last[low:past], out=cells)
+        np.minimum(cells, before[low:past], out=cells)
+        cells += step
         ended = np.flatnonzero(ends == number)
-        costs[ended] = here[ended, rows[ended]]
+        costs[ended] = here[rows[ended], ended]
+        before[0] = np.inf
+        here, last, before = before, here, last
     return costs
 
 
-def _padded(paths: Sequence[np.ndarray]) -> np.ndarray:
+def _beside(paths: Sequence[np.ndarray]) -> np.ndarray:
+    """(D, N, E): axis, position, episode; zeros behind the ends."""
     table = np.zeros((len(paths), max(map(len, paths)), np.shape(paths[0])[-1]))
     for row, path in zip(table, paths, strict=True):
         row[: len(path)] = path
-    return table
+    return np.ascontiguousarray(table.transpose(2, 1, 0))
 
 
 def ndtw(

@@ -17,9 +17,11 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import FlopCounterMode
 
+from internvideo.models.contact_head import ContactHead
 from internvideo.models.cross_model import CrossModel
 from internvideo.models.meta import shapes_only
 from internvideo.models.navigator import Navigator
+from internvideo.models.query_head import QueryHead
 from internvideo.models.spatial_head import SpatialClassifier
 from internvideo.models.temporal_head import TemporalHead
 from internvideo.models.video_answer import VideoAnswer
@@ -83,7 +85,7 @@ def _run(model: nn.Module, clip: Tensor) -> object:
         return model(clip, cubes[:, :kept], cubes[:, kept:])
     if isinstance(model, VideoAnswer):
         return model(clip, torch.zeros(1, model.config.base.text.context, dtype=torch.int64))
-    if isinstance(model, SpatialClassifier):
+    if isinstance(model, SpatialClassifier | ContactHead):
         side = 16 * -(-clip.shape[-1] // 16)
         video = clip.new_empty(*clip.shape[:3], side, side)
         return model(video, torch.zeros(1, 4), torch.zeros(1, dtype=torch.int64))
@@ -95,6 +97,10 @@ def _run(model: nn.Module, clip: Tensor) -> object:
     if isinstance(model, TemporalHead):
         config = model.config
         return model(clip.new_empty(1, config.channels, config.steps), torch.ones(1, config.steps, dtype=torch.bool))
+    if isinstance(model, QueryHead):
+        base, words = model.config.base, torch.zeros(1, model.config.text.context, dtype=torch.int64)
+        real = torch.ones(1, base.steps, dtype=torch.bool)
+        return model(clip.new_empty(1, base.channels, base.steps), real, words)
     if isinstance(model, CrossModel):
         side = model.config.frames.frames.size
         return model(clip, clip.new_empty(*clip.shape[:3], side, side))

@@ -38,6 +38,7 @@ PREPROCESS: Mapping[str, Preprocess] = {
         frames="viclip-demo",
     ),
     "videomae": _VIDEOMAE,
+    "videomae-whole": replace(_VIDEOMAE, resize="squash", frames="middle"),  # places in the picture count
     "videomae-sparse": replace(_VIDEOMAE, frames="videomae-sparse"),  # Something-Something
     "internvideo-mm-demo": Preprocess(
         size=224,
@@ -107,8 +108,18 @@ FAMILIES: Mapping[str, Family] = {
         Family("uniformerv2", PREPROCESS["uniformerv2"], UNIFORMER_LICENCE),
         Family("internvideo-cma", PREPROCESS["videomae"], Licence("no weights were published")),
         Family("actionformer", NO_PIXELS, Licence("not stated; code MIT")),
+        Family("actionformer-queries", NO_PIXELS, Licence("no weights were published"), 77, overlong="truncate"),
+        Family(
+            "actionformer-queries-tiny",
+            NO_PIXELS,
+            Licence("no weights were published"),
+            32,
+            vocabulary="moving-shapes",
+            notice=LABORATORY,
+        ),
         Family("navigator", NO_PIXELS, Licence("no weights were published")),
         Family("videomae-ava", AVA, UNSTATED),
+        Family("videomae-whole", PREPROCESS["videomae-whole"], UNSTATED),
         Family("clip", PREPROCESS["clip"], CLIP_LICENCE, 77, "embeddings"),
     )
 }

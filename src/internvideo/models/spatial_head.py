@@ -18,8 +18,10 @@ from internvideo.models.videomae import (
     CLASSIFIER_RENAMES,
     EPSILON,
     ClassifierConfig,
+    ClipConfig,
     Encoder,
     Positions,
+    TrunkConfig,
     infer_classifier_config,
 )
 from internvideo.ops.boxes import roi_align
@@ -33,6 +35,7 @@ class SpatialConfig:
 
     base: ClassifierConfig = field(default_factory=lambda: replace(CLASSIFIER_B, classes=AVA_CLASSES))
     grid: int = 7  # cells per side of what is cut out under a box
+    aligned: bool = False  # how boxes lie on cells of the map: see `ops.boxes.roi_align`
 
 
 class SpatialClassifier(nn.Module):
@@ -42,7 +45,7 @@ class SpatialClassifier(nn.Module):
         super().__init__()
         self.config, base = config, config.base
         width = base.encoder.width
-        self.positions = Positions(base.table_grid, width)
+        self.positions = Positions(base.table_grid, width, learned=base.learned_positions)
         self.encoder = Encoder(base.clip, base.encoder, norm=False)
         self.token_norm = nn.LayerNorm(width, EPSILON)
         self.head_dropout = nn.Dropout(base.head_dropout)
@@ -60,7 +63,7 @@ class SpatialClassifier(nn.Module):
         """One vector per box: boxes (R, 4) in [0, 1], owner (R,) int64, the clip of each -> (R, D)."""
         maps = self.maps(video)
         cells = boxes.new_tensor([maps.shape[-1], maps.shape[-2]]).repeat(2)
-        found = roi_align(maps[owner], boxes * cells, self.config.grid)
+        found = roi_align(maps[owner], boxes * cells, self.config.grid, aligned=self.config.aligned)
         return F.adaptive_max_pool2d(found, 1)[..., 0, 0]
 
     def forward(self, video: Tensor, boxes: Tensor, owner: Tensor) -> Tensor:
@@ -78,6 +81,16 @@ def infer_config(shapes: Shapes, base: SpatialConfig | None = None) -> SpatialCo
 SPATIAL_B = SpatialConfig()
 SPATIAL_L = SpatialConfig(base=replace(CLASSIFIER_L, classes=AVA_CLASSES))
 SPATIAL_H = SpatialConfig(base=replace(CLASSIFIER_H, classes=AVA_CLASSES))
+SPATIAL_TINY = SpatialConfig(  # for whole pictures of 96 pixels: the small world
+    base=ClassifierConfig(
+        clip=ClipConfig(frames=8, size=84, patch=12),
+        encoder=TrunkConfig(width=128, depth=4, heads=4, hidden=512),
+        classes=AVA_CLASSES,
+        table_frames=8,
+        table_size=84,
+        learned_positions=True,
+    )
+)
 SPATIAL_DEBUG = SpatialConfig(base=CLASSIFIER_DEBUG)
 
 RENAMES: Renames = tuple(line for line in CLASSIFIER_RENAMES if line[0] not in ("fc_norm.", "pos_embed"))

@@ -3,6 +3,9 @@
 A pyramid of one-dimensional transformer (or convolution) blocks halves the sequence level by level; at every step of
 every level shared heads name classes and the distances to both ends of a segment. Source: Zhang et al. 2022
 (ActionFormer), as InternVideo uses it. Knows features (B, C, T) and which of their steps are real; no seconds or files.
+
+Inside, channels come last, (B, T, D), where layer norms and products of matrices are fast: a convolution over time is
+one product with each step's neighbours side by side.
 """
 
 import math
@@ -17,6 +20,7 @@ from torch import Tensor, nn
 from internvideo.models.layers import DropPath
 from internvideo.models.renaming import Renames, Shapes, count, prefixed
 from internvideo.models.videomae import sine_table
+from internvideo.ops.products import linear
 
 FARTHEST = 10000.0  # upper end of the last level's range of offsets
 INVALID = -1e4  # added to the attention to steps that are padding
@@ -110,12 +114,12 @@ class TemporalHead(nn.Module):
         """features: (B, C, T); mask: (B, T) bool, true where a step is real; T as `TemporalHeadConfig.padded` gives."""
         if features.shape[-1] % self.config.divisor:
             raise ValueError(f"{features.shape[-1]} steps do not divide by {self.config.divisor}: pad them (`pad`)")
-        levels, masks = self.pyramid(features, mask[:, None])
+        levels, masks = self.pyramid(features, mask)
         return self.answer(self.join(levels, masks), masks)
 
     def pyramid(self, features: Tensor, mask: Tensor) -> tuple[list[Tensor], list[Tensor]]:
-        """(B, C, T), (B, 1, T) bool -> of each level (B, D, T_l) and (B, 1, T_l)."""
-        x = features
+        """(B, C, T), (B, T) bool -> of each level (B, T_l, D) and (B, T_l, 1)."""
+        x, mask = features.transpose(1, 2), mask[..., None]
         for conv, norm in zip(self.embed, self.embed_norms, strict=True):
             x = F.relu(norm(conv(x, mask)))
         if self.config.positions:
@@ -125,7 +129,7 @@ class TemporalHead(nn.Module):
         levels, masks = [x], [mask]
         for block in self.branch:
             x = block(x, mask)
-            mask = mask[..., ::2]
+            mask = mask[:, ::2]
             levels.append(x)
             masks.append(mask)
         return levels, masks
@@ -136,7 +140,7 @@ class TemporalHead(nn.Module):
         if self.config.neck == "pyramid":
             joined = [conv(x, mask) for conv, x, mask in zip(self.lateral, levels, masks, strict=True)]
             for level in range(len(joined) - 1, 0, -1):
-                joined[level - 1] = joined[level - 1] + joined[level].repeat_interleave(2, -1)
+                joined[level - 1] = joined[level - 1] + joined[level].repeat_interleave(2, 1)
             joined = [conv(x, mask) for conv, x, mask in zip(self.smooth, joined, masks, strict=True)]
         return [norm(x) for norm, x in zip(self.norms, joined, strict=True)]
 
@@ -145,7 +149,7 @@ class TemporalHead(nn.Module):
         logits = [self.classify(x, mask) for x, mask in zip(levels, masks, strict=True)]
         raw = [self.regress(x, mask) for x, mask in zip(levels, masks, strict=True)]
         offsets = [F.relu(scale * each) for scale, each in zip(self.scales, raw, strict=True)]
-        return Found(logits, offsets, list(masks))
+        return Found(*([each.transpose(1, 2) for each in column] for column in (logits, offsets, masks)))
 
     def points(self, length: int) -> list[Tensor]:
         """Of each level (T_l, 4): place in steps of the sequence, range of offsets (low, high), stride."""
@@ -157,12 +161,12 @@ class TemporalHead(nn.Module):
         return rows
 
     def _positions(self, x: Tensor) -> Tensor:
-        """The sine table (1, D, T), stretched where a sequence is longer than the table."""
-        length, config = x.shape[-1], self.config
-        table: Tensor = sine_table(config.steps, config.width).to(x).transpose(-1, -2) / config.width**0.5
+        """The sine table (1, T, D), stretched where a sequence is longer than the table."""
+        length, config = x.shape[1], self.config
+        table: Tensor = sine_table(config.steps, config.width).to(x) / config.width**0.5
         if length > config.steps:
-            table = F.interpolate(table, length, mode="linear", align_corners=False)
-        return table[..., :length]
+            table = F.interpolate(table.transpose(1, 2), length, mode="linear", align_corners=False).transpose(1, 2)
+        return table[:, :length]
 
 
 def pad(features: Sequence[Tensor], config: TemporalHeadConfig) -> tuple[Tensor, Tensor]:
@@ -184,13 +188,23 @@ class MaskedConv(nn.Conv1d):
             nn.init.zeros_(self.bias)
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
-        """x: (B, C, T), mask: (B, 1, T) bool -> (B, D, T / stride)."""
-        out: Tensor = super().forward(x) * mask[..., :: self.stride[0]]
-        return out
+        """x: (B, T, C), mask: (B, T, 1) bool -> (B, T / stride, D)."""
+        (size,), (stride,) = self.kernel_size, self.stride
+        weight = self.weight.movedim(-1, 0)  # (size, D, C / groups)
+        padded = F.pad(x, (0, 0, size // 2, size // 2))
+        near = [padded[:, place : place + x.shape[1] : stride] for place in range(size)]
+        if self.groups > 1:  # every channel by itself
+            out = sum((each * own[:, 0] for each, own in zip(near, weight, strict=True)), start=self._start())
+        else:
+            out = linear(torch.cat(near, -1), weight.permute(1, 0, 2).flatten(1), self.bias)
+        return out * mask[:, ::stride]
+
+    def _start(self) -> Tensor:
+        return self.weight.new_zeros(()) if self.bias is None else self.bias
 
 
 class ChannelNorm(nn.Module):
-    """Layer norm over the channels of each step: (B, D, T) -> (B, D, T)."""
+    """Layer norm over the channels of each step: (B, T, D) -> (B, T, D)."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -198,13 +212,11 @@ class ChannelNorm(nn.Module):
         self.bias = nn.Parameter(torch.zeros(1, width, 1))
 
     def forward(self, x: Tensor) -> Tensor:
-        centred = x - x.mean(1, keepdim=True)
-        spread = centred.square().mean(1, keepdim=True)
-        return centred * (spread + 1e-5).rsqrt() * self.weight + self.bias
+        return F.layer_norm(x, x.shape[-1:], self.weight[0, :, 0], self.bias[0, :, 0], 1e-5)
 
 
 class ConvHead(nn.Module):
-    """Convolutions with norms, then one to what is asked: (B, D, T) -> (B, outputs, T)."""
+    """Convolutions with norms, then one to what is asked: (B, T, D) -> (B, T, outputs)."""
 
     def __init__(self, width: int, outputs: int, layers: int) -> None:
         super().__init__()
@@ -228,7 +240,7 @@ class ScaledPath(nn.Module):
         self.drop = DropPath(rate)
 
     def forward(self, branch: Tensor) -> Tensor:
-        out: Tensor = self.drop(self.scale * branch)
+        out: Tensor = self.drop(self.scale[..., 0] * branch)
         return out
 
 
@@ -247,11 +259,12 @@ class AttentionBlock(nn.Module):
             nn.init.zeros_(conv.bias)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, D, T), (B, 1, T) bool -> (B, D, T / stride)."""
-        skip = x if self.stride == 1 else F.max_pool1d(x, 3, self.stride, 1)
-        left = mask[..., :: self.stride]
+        """(B, T, D), (B, T, 1) bool -> (B, T / stride, D)."""
+        skip = x if self.stride == 1 else F.max_pool1d(x.transpose(1, 2), 3, self.stride, 1).transpose(1, 2)
+        left = mask[:, :: self.stride]
         x = skip * left + self.path1(self.attention(self.norm1(x), mask))
-        out: Tensor = x + self.path2(self.down(F.gelu(self.up(self.norm2(x)))) * left)
+        wide = linear(self.norm2(x), self.up.weight[..., 0], self.up.bias, "gelu")
+        out: Tensor = x + self.path2(_by_step(self.down, wide) * left)
         return out
 
 
@@ -266,8 +279,8 @@ class ConvBlock(nn.Module):
         self.stride = stride
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, D, T), (B, 1, T) bool -> (B, D, T / stride)."""
-        branch = self.down(F.relu(self.up(x, mask)), mask[..., :: self.stride])
+        """(B, T, D), (B, T, 1) bool -> (B, T / stride, D)."""
+        branch = self.down(F.relu(self.up(x, mask)), mask[:, :: self.stride])
         return F.relu(branch + (x if self.skip is None else self.skip(x, mask)))
 
 
@@ -296,23 +309,25 @@ class TemporalAttention(nn.Module):
         self.key, self.query, self.value, self.out = (nn.Conv1d(width, width, 1) for _ in range(4))
 
     def forward(self, x: Tensor, mask: Tensor) -> Tensor:
-        """(B, D, T), (B, 1, T) bool -> (B, D, T / stride), zero where there is padding."""
+        """(B, T, D), (B, T, 1) bool -> (B, T / stride, D), zero where there is padding."""
         q, k, v = (
-            self._split(getattr(self, part)(getattr(self, f"{part}_norm")(getattr(self, f"{part}_conv")(x, mask))))
+            self._split(
+                _by_step(getattr(self, part), getattr(self, f"{part}_norm")(getattr(self, f"{part}_conv")(x, mask)))
+            )
             for part in ("query", "key", "value")
         )
-        left = mask[..., :: self.stride]
+        left = mask[:, :: self.stride]
+        real = left.transpose(1, 2)
         if self.reach:
-            mixed = self._near(q, k, v, left)
+            mixed = self._near(q, k, v, real)
         else:
-            seen = torch.zeros(left.shape, dtype=q.dtype, device=q.device).masked_fill(~left, INVALID)
+            seen = torch.zeros(real.shape, dtype=q.dtype, device=q.device).masked_fill(~real, INVALID)
             mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=seen[:, None])
-        out: Tensor = self.out(mixed.transpose(-1, -2).flatten(1, 2)) * left
-        return out
+        return _by_step(self.out, mixed.transpose(1, 2).flatten(2)) * left
 
     def _split(self, x: Tensor) -> Tensor:
-        """(B, D, T) -> (B, heads, T, D / heads)."""
-        return x.reshape(len(x), self.heads, -1, x.shape[-1]).transpose(-1, -2)
+        """(B, T, D) -> (B, heads, T, D / heads)."""
+        return x.reshape(*x.shape[:2], self.heads, -1).transpose(1, 2)
 
     def _near(self, q: Tensor, k: Tensor, v: Tensor, mask: Tensor) -> Tensor:
         """Attention inside the window, in chunks of queries that see the keys of their chunk and `reach` around it."""
@@ -338,6 +353,12 @@ class TemporalAttention(nn.Module):
         queries = F.pad(q, (0, 0, 0, spare)).reshape(batch, heads, chunks, chunk, depth)
         mixed = F.scaled_dot_product_attention(queries, around(k), around(v), attn_mask=bias)
         return mixed.flatten(2, 3)[:, :, :length]
+
+
+def _by_step(conv: nn.Module, x: Tensor) -> Tensor:
+    """A convolution of one step: (B, T, C) -> (B, T, D)."""
+    assert isinstance(conv, nn.Conv1d)
+    return linear(x, conv.weight[..., 0], conv.bias)
 
 
 def infer_config(shapes: Shapes, base: TemporalHeadConfig | None = None) -> TemporalHeadConfig:
@@ -368,6 +389,7 @@ TEMPORAL_ACTIVITYNET = TemporalHeadConfig(
 )
 TEMPORAL_HACS = replace(TEMPORAL_ACTIVITYNET, steps=2304)
 TEMPORAL_FINEACTION = replace(TEMPORAL_ACTIVITYNET, steps=192, windows=(7, 7, 7, 7, 7, -1))
+TEMPORAL_MOMENTS = replace(TEMPORAL_THUMOS, channels=1024, classes=110)  # of VideoMAE-L, which read verbs
 TEMPORAL_DEBUG = TemporalHeadConfig(channels=64, classes=4, width=32, steps=64, windows=(5, 5, 5, -1))
 
 _ATTENTION: Renames = (

@@ -119,9 +119,9 @@ def _videomae() -> Iterator[Checkpoint]:
         file = _bucket(f"{at}HMDB51/VideoMAE/split{split}_{top1}/ViT-H.pth")
         yield _videomae_tuned("h", f"hmdb51-split{split}", file, f"HMDB51, split {split}", 51)
     yield Checkpoint(
-        "videomae-h-16-ava-kinetics", "", (_bucket("internvideo/stal/vit_h_hybrid_pt_k710_ft_ak_ft.sh"),),
+        "videomae-h-16-ava-kinetics", "videomae-h-16-ava",
+        (_bucket("internvideo/stal/vit_h_hybrid_pt_k710_ft_ak_ft.sh"),),
         "spatio-temporal localisation", "UnlabeledHybrid, K710, AVA-Kinetics", UNSTATED, classes=80, frames=16,
-        needs="the spatial localisation head",
         notes="the published address ends in .sh; a file that holds no weights is refused",
     )  # fmt: skip
 

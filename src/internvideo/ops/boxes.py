@@ -40,6 +40,22 @@ def _axis_weights(start: Tensor, end: Tensor, size: int, cells: int, samples: in
     return (near.clamp(min=0) * counted[..., None]).sum(2) / counts[:, None, None]
 
 
+def generalised_iou(ours: Tensor, theirs: Tensor) -> Tensor:
+    """Overlap less the share of the enclosing box that is in neither, in (-1, 1]: (..., 4) with (..., 4) -> (...).
+
+    Source: Rezatofighi et al. 2019.
+    """
+
+    def area(low: Tensor, high: Tensor) -> Tensor:
+        return (high - low).clamp(min=0).prod(-1)
+
+    shared = area(torch.maximum(ours[..., :2], theirs[..., :2]), torch.minimum(ours[..., 2:], theirs[..., 2:]))
+    union = area(ours[..., :2], ours[..., 2:]) + area(theirs[..., :2], theirs[..., 2:]) - shared
+    around = area(torch.minimum(ours[..., :2], theirs[..., :2]), torch.maximum(ours[..., 2:], theirs[..., 2:]))
+    small = torch.finfo(around.dtype).tiny
+    return shared / union.clamp(min=small) - (around - union) / around.clamp(min=small)
+
+
 def widen(boxes: Tensor, across: float = 0.10, down: float = 0.05) -> Tensor:
     """Boxes made wider and higher by these shares in all, half on each side, and cut at the picture: (..., 4).
 

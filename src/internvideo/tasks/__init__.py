@@ -4,8 +4,10 @@ from collections.abc import Callable, Mapping
 
 from internvideo.tasks.answers import question_answering
 from internvideo.tasks.choice import multiple_choice
+from internvideo.tasks.egocentric import changed_objects, future_hands, next_objects
 from internvideo.tasks.navigation import navigation
 from internvideo.tasks.open_set import open_set
+from internvideo.tasks.queries import language_queries
 from internvideo.tasks.recognition import recognition, zero_shot_recognition
 from internvideo.tasks.retrieval import retrieval
 from internvideo.tasks.spatial import spatial
@@ -21,6 +23,10 @@ TASKS: Mapping[str, Callable[..., Task]] = {
     "question-answering": question_answering,
     "open-set": open_set,
     "temporal": temporal,
+    "language-queries": language_queries,
+    "changed-objects": changed_objects,
+    "future-hands": future_hands,
+    "next-objects": next_objects,
     "spatial": spatial,
     "navigation": navigation,
 }

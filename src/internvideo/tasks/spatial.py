@@ -25,8 +25,9 @@ from internvideo.ops.boxes import widen
 from internvideo.records import Preprocess
 from internvideo.tasks.data import Data
 from internvideo.tasks.predictions import Boxes, Record
+from internvideo.tasks.shape_keyframes import ACTIONS, shape_keyframes
 from internvideo.tasks.task import Asked, Example, Marks
-from internvideo.video.reader import open_video
+from internvideo.video.reader import Video, open_video
 from internvideo.video.resize import resize
 from internvideo.video.transforms import normalise, short_side_size
 
@@ -67,8 +68,13 @@ def keyframe_clip(path: str, second: float, how: Preprocess, stride: int = 4) ->
                 "offset=SECONDS says at which second of the list a file begins",
             )
         half = stride * how.frame_count // 2
-        numbers = np.clip(middle - half + stride * np.arange(how.frame_count), 0, len(video) - 1)
-        frames = video.frames(numbers)
+        return whole_pictures(video, middle - half + stride * np.arange(how.frame_count), how)
+
+
+def whole_pictures(video: Video, numbers: np.ndarray, how: Preprocess) -> np.ndarray:
+    """(3, T, H, W) float32: frames by number, the nearest where there is none; their short side becomes
+    `how.size`."""
+    frames = video.frames(np.clip(numbers, 0, len(video) - 1))
     height, width = short_side_size(frames, how.size)
     small = resize(frames, height, width, interpolation=how.interpolation, antialias=how.antialias)
     return normalise(small, how.mean, how.std)
@@ -145,12 +151,7 @@ class SpatialLocalisation:
 
     def score(self, predictions: Mapping[str, Record]) -> Marks:
         found = {id: one for id, one in predictions.items() if isinstance(one, Boxes)}
-        predicted = Regions(
-            np.array([id for id, one in found.items() for _ in one.scores], dtype=np.str_),
-            np.concatenate([np.zeros(0, np.int64), *(one.labels for one in found.values())]),
-            np.concatenate([np.zeros((0, 4)), *(one.boxes.reshape(-1, 4) for one in found.values())]),
-            np.concatenate([np.zeros(0), *(one.scores for one in found.values())]),
-        )
+        predicted = box_table(found)
         rows = [
             (each.name, kind, box)
             for each in self.frames
@@ -173,6 +174,16 @@ class SpatialLocalisation:
         return Marks(metrics=metrics, notes=self.notes, tables=tables)
 
 
+def box_table(found: Mapping[str, Boxes]) -> Regions:
+    """All predicted boxes as one table."""
+    return Regions(
+        np.array([id for id, one in found.items() for _ in one.scores], dtype=np.str_),
+        np.concatenate([np.zeros(0, np.int64), *(one.labels for one in found.values())]),
+        np.concatenate([np.zeros((0, 4)), *(one.boxes.reshape(-1, 4) for one in found.values())]),
+        np.concatenate([np.zeros(0), *(one.scores for one in found.values())]),
+    )
+
+
 def files_of(root: str) -> dict[str, str]:
     """Video name -> file of a folder, without its suffix."""
     found = sorted(path for path in Path(root).rglob("*") if path.suffix.lower() in VIDEO_SUFFIXES) if root else []
@@ -182,8 +193,14 @@ def files_of(root: str) -> dict[str, str]:
 def spatial(
     data: Data, options: Sequence[str] = (), *, paper: bool = False, detector: Detector | None = None
 ) -> SpatialLocalisation:
-    """The task over AVA's CSV (`--data`), its label map (data.labels=FILE.pbtxt) and a folder of videos (`--root`)."""
+    """The task over AVA's CSV (`--data`), its label map (data.labels=FILE.pbtxt) and a folder of videos (`--root`).
+
+    The small world: data.clips=N clips with a keyframe each, which are rendered where they are not there.
+    """
     protocol = override(Naming(), options)
+    if data.small_world:
+        drawn, paths = shape_keyframes(data)
+        return SpatialLocalisation(frames=drawn, classes=ACTIONS, paths=paths, detector=detector, protocol=protocol)
     frames, told = inside(read_ava(data.place))
     if "labels" in data.options:
         classes = read_label_map(data.options["labels"])

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from internvideo.datasets.ava import write_ava
-from internvideo.datasets.ego4d import WordQuery
+from internvideo.datasets.ego4d import PictureBoxes, WordQuery
 from internvideo.datasets.lists import BadList, cell, class_number, class_numbers, json_file, number, record
 from internvideo.datasets.sample import PathLike
 from internvideo.metrics.classification import View
@@ -91,6 +91,28 @@ def write_next_objects(path: PathLike, found: Mapping[str, Boxes]) -> None:
 def write_hands(path: PathLike, found: Mapping[str, np.ndarray]) -> None:
     """Ego4D future hands: 20 numbers per clip from (5, 2, 2): moment, hand, (x, y)."""
     _write(path, {name: [float(value) for value in points.reshape(-1)] for name, points in found.items()})
+
+
+def write_picture_boxes(
+    path: PathLike,
+    pictures: Sequence[PictureBoxes],
+    classes: Mapping[int, tuple[int, str]],
+    found: Mapping[str, Boxes],
+) -> None:
+    """COCO's results: a record per box, x, y, width and height in pixels; classes and pictures as in the list."""
+    rows = []
+    for picture in pictures:
+        one, size = found.get(picture.name), np.tile(picture.size, 2)
+        for box, label, score in zip(one.boxes * size, one.labels, one.scores, strict=True) if one else ():
+            corners = [float(value) for value in box]
+            place = [*corners[:2], corners[2] - corners[0], corners[3] - corners[1]]
+            about = {"image_id": _number_or_text(picture.name), "category_id": classes[int(label)][0]}
+            rows.append({**about, "bbox": place, "score": float(score)})
+    _write(path, rows)
+
+
+def _number_or_text(name: str) -> int | str:
+    return int(name) if name.isdigit() else name
 
 
 def write_keyframes(path: PathLike, found: Mapping[str, Boxes]) -> None:

@@ -28,6 +28,7 @@ from internvideo.metrics.detection import (
     temporal_map,
 )
 from internvideo.metrics.moments import moments_retrieved
+from internvideo.models.query_head import QueryHead
 from internvideo.models.temporal_head import TemporalHead, pad
 from internvideo.ops.spans import Decoding, Grid, decode
 from internvideo.ops.suppression import Suppression, suppress
@@ -85,15 +86,25 @@ USUAL: Mapping[str, tuple[Decoding, Suppression]] = {  # the published settings 
 
 @torch.inference_mode()
 def find_segments(
-    network: TemporalHead, features: Features, seconds: float, decoding: Decoding, suppression: Suppression
+    network: TemporalHead | QueryHead,
+    features: Features,
+    seconds: float,
+    decoding: Decoding,
+    suppression: Suppression,
+    words: torch.Tensor | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Segments of one video in descending order of score: (N, 2) seconds, (N,) scores, (N,) class numbers."""
-    device = network.scales[0].device
-    batch, mask = pad([torch.from_numpy(features.rows.T)], network.config)
-    found = network(batch.to(device), mask.to(device))
+    """Segments of one video in descending order of score: (N, 2) seconds, (N,) scores, (N,) class numbers.
+
+    words: (L,) the numbers of a sentence's words, for a `QueryHead`.
+    """
+    pyramid = network.base if isinstance(network, QueryHead) else network
+    device = pyramid.scales[0].device
+    batch, mask = pad([torch.from_numpy(features.rows.T)], pyramid.config)
+    asked = () if words is None else (words[None].to(device),)
+    found = network(batch.to(device), mask.to(device), *asked)
     logits, offsets = ([each[0] for each in column] for column in (found.logits, found.offsets))
     real = [each[0, 0] for each in found.masks]
-    segments, scores, labels = decode(network.points(batch.shape[-1]), logits, offsets, real, decoding)
+    segments, scores, labels = decode(pyramid.points(batch.shape[-1]), logits, offsets, real, decoding)
     kept, scores, labels = suppress(segments, scores, labels, suppression)
     return features.grid.seconds(kept, seconds), scores, labels
 
@@ -150,15 +161,7 @@ class TemporalLocalisation:
 
     def _features(self, network: TemporalHead, video: Untrimmed) -> Features:
         assert self.folder is not None
-        if self.folder.path(video.name) is None:
-            raise MissingFeatures(f"there are no features of `{video.name}`")
-        features = self.folder.read(video.name, video.seconds)
-        if features.rows.shape[1] != network.config.channels:
-            raise UsageError(
-                f"the features of `{video.name}` have {features.rows.shape[1]} channels, the head reads "
-                f"{network.config.channels}",
-                "extract them with the network that the head was trained on",
-            )
+        features = features_of(self.folder, video.name, video.seconds, network.config.channels)
         return features.stretched(network.config.steps, video.seconds) if self.protocol.stretched else features
 
     def score(self, predictions: Mapping[str, Record]) -> Marks:
@@ -183,6 +186,20 @@ class MissingFeatures(VideoError):
     """A video of the list has no array."""
 
     kind = "missing"
+
+
+def features_of(folder: FeatureFolder, video: str, seconds: float, channels: int) -> Features:
+    """Those of a video that a head of so many channels reads. Raises MissingFeatures, UsageError, and what `read`
+    does."""
+    if folder.path(video) is None:
+        raise MissingFeatures(f"there are no features of `{video}`")
+    features = folder.read(video, seconds)
+    if features.rows.shape[1] != channels:
+        raise UsageError(
+            f"the features of `{video}` have {features.rows.shape[1]} channels, the head reads {channels}",
+            "extract them with the network that the head was trained on",
+        )
+    return features
 
 
 def regions_of(found: Mapping[str, Segments]) -> Regions:

@@ -5,7 +5,7 @@ A head learns from what is at hand in one process: cached features, boxes, or wa
 
 import math
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from internvideo.errors import UsageError
 from internvideo.training.objectives import Objective
@@ -31,6 +31,18 @@ class TemporalData:
 
 
 @dataclass(frozen=True, kw_only=True)
+class QueryData(TemporalData):
+    """Moments that sentences ask for. annotations: Ego4D's `nlq_*.json`; features: a folder.
+
+    text_model, text_weights: whose text tower is taken over; it does not learn.
+    """
+
+    subset: str = ""
+    text_model: str = ""
+    text_weights: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class WalkData:
     """Walks in graphs. episodes, graphs, features: files of Room-to-Room; without episodes the small world is drawn."""
 
@@ -44,10 +56,15 @@ class WalkData:
 
 @dataclass(frozen=True, kw_only=True)
 class BoxData:
-    """Persons at keyframes. annotations: AVA's CSV; videos: folder of files named after the videos."""
+    """Persons at keyframes. annotations: AVA's CSV; videos: folder of files named after the videos.
+
+    annotations="moving_shapes": clips of the small world, rendered where they are not there; subset: of its splits.
+    """
 
     annotations: str
-    videos: str
+    videos: str = ""
+    subset: str = ""
+    clips: int = 0
     labels: str = ""  # label map (pbtxt): the classes that count
     offset: float = 0.0  # second of the list at which a file begins
     stride: int = 4  # frames between those that are looked at
@@ -56,18 +73,51 @@ class BoxData:
 
 
 @dataclass(frozen=True, kw_only=True)
+class HandData:
+    """Ego4D's future hands. annotations: `fho_hands_*.json`; videos: folder of `<clip>_<last frame>.mp4`."""
+
+    annotations: str
+    videos: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ContactData:
+    """Ego4D's short-term anticipation. annotations: `fho_sta_*.json`; videos: folder of `<video>.mp4`.
+
+    detections: boxes of a detector with nouns, learned from beside the annotated ones; least: of their scores.
+    """
+
+    annotations: str
+    videos: str
+    detections: str = ""
+    least: float = 0.0
+    stride: int = 2  # frames between those that are looked at
+
+
+@dataclass(frozen=True, kw_only=True)
+class PictureData:
+    """Boxes in pictures, such as Ego4D's state-change objects. annotations: COCO's JSON; pictures: their folder."""
+
+    annotations: str
+    pictures: str
+
+
+HeadData: TypeAlias = TemporalData | QueryData | WalkData | BoxData | HandData | ContactData | PictureData
+
+
+@dataclass(frozen=True, kw_only=True)
 class HeadRecipe:
     """A whole run of a head."""
 
     model: str  # a key of `models.MODELS`
-    data: TemporalData | WalkData | BoxData
+    data: HeadData
     objective: Objective
     batch: int
     epochs: float
     rate: float  # highest learning rate of AdamW
     schedule: Schedule = field(default_factory=lambda: Schedule(kind="videomae", warmup=5.0, lowest=1e-4))
     weight_decay: float = 0.05  # of the weights of layers; not of biases, norms and scales
-    held_out: TemporalData | WalkData | BoxData | None = None  # what evaluation looks at
+    held_out: HeadData | None = None  # what evaluation looks at
     weights: str | None = None  # to begin with; None: random
     network: tuple[str, ...] = ()  # changes of the network's configuration, such as "steps=768"
     average: float | None = 0.999  # decay per step of the moving average of weights, which is what is saved

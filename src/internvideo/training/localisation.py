@@ -77,7 +77,8 @@ def sequence_batch(videos: Sequence[Sequence1D], network: TemporalHead, radius: 
 
 @dataclass(frozen=True, kw_only=True)
 class Localise(Objective):
-    """Name classes and both ends at every point. Needs video (B, C, T), mask, kinds, distances (`sequence_batch`).
+    """Name classes and both ends at every point. Needs video (B, C, T), mask, kinds, distances (`sequence_batch`); text
+    (B, L) where sentences ask.
 
     Both losses are divided by a running mean of how many points of a batch have a class, which begins at `usual`.
     balance: weight of the distances; at most 0: as large as the loss of classes. smoothing: of class targets.
@@ -93,7 +94,8 @@ class Localise(Objective):
         model.register_buffer("usual_positives", torch.tensor(self.usual))
 
     def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
-        logits, offsets, real = model(batch["video"], batch["mask"]).flat()
+        asked = [batch["text"]] if "text" in batch else []
+        logits, offsets, real = model(batch["video"], batch["mask"], *asked).flat()
         return self.judge(model, logits, offsets, real, batch)
 
     def judge(self, model: nn.Module, logits: Tensor, offsets: Tensor, real: Tensor, batch: Batch) -> Look:
