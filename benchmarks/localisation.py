@@ -151,7 +151,8 @@ def hour() -> None:
             taken.append(time.perf_counter() - began)
             used.append(time.process_time() - busy)
         print(json.dumps({"what": f"localisation of {HOUR} steps, {str(precision)[6:]}, 2 threads",
-                          "seconds": round(statistics.median(taken[1:]), 3), "cpu_s": round(statistics.median(used[1:]), 3),
+                          "seconds": round(statistics.median(taken[1:]), 3),
+                          "cpu_s": round(statistics.median(used[1:]), 3),
                           "spread_s": [round(min(taken[1:]), 3), round(max(taken[1:]), 3)]}))  # fmt: skip
 
 
