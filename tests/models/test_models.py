@@ -1,5 +1,6 @@
 """The table of names, and weights from files into any of them."""
 
+from contextlib import nullcontext
 from dataclasses import replace
 
 import pytest
@@ -7,6 +8,7 @@ import torch
 
 from internvideo.errors import UsageError
 from internvideo.models import MODELS, internvideo_mm, load_model, uniformerv2, viclip, videomae
+from internvideo.models.families import NewHead
 from internvideo.models.fetch import folder_of
 from internvideo.models.renaming import WeightsError, to_theirs
 from internvideo.models.weights import write_weights
@@ -90,6 +92,20 @@ def test_official_files_are_recognised_in_their_containers(tmp_path):
     video = torch.randn(1, 3, 4, 64, 64)
     with torch.no_grad():
         torch.testing.assert_close(again.encode_video(video), model.encode_video(video))
+
+
+@pytest.mark.parametrize("name", ["b-16-ava", "b-16-boxes", "b-16-hands", "l-16-contact"])
+@pytest.mark.parametrize("first", ["videomae-b-16-debug", "videomae-b-16-pretrain-debug"])
+def test_heads_on_videomae_begin_with_the_encoder_of_a_classifier_or_of_pre_training(name, first, tmp_path):
+    torch.manual_seed(0)
+    encoder = MODELS[first]()
+    write_weights(tmp_path / "own.safetensors", encoder.state_dict())
+    with pytest.warns(NewHead) if name != "l-16-contact" else nullcontext():
+        begun = load_model(f"videomae-{name}-debug", tmp_path / "own.safetensors")
+    assert begun.config == MODELS[f"videomae-{name}-debug"]().config
+    ours = {key.removeprefix("seen."): value for key, value in begun.state_dict().items()}
+    taken = {key: value for key, value in encoder.state_dict().items() if key in ours and ".blocks." in key}
+    assert taken and all(torch.equal(ours[key], value) for key, value in taken.items())
 
 
 def test_classes_come_from_the_file(tmp_path):

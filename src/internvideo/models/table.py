@@ -182,9 +182,9 @@ def _viclip_classifier(towers: viclip.ViCLIPConfig, family: str = "viclip-classi
     )
 
 
-def _classifier(config: videomae.ClassifierConfig, family: str = "videomae") -> Model:
+def _classifier(config: videomae.ClassifierConfig) -> Model:
     return _model(
-        family,
+        "videomae",
         videomae.VideoMAEClassifier,
         videomae.VideoMAEClassifier,
         config,
@@ -283,19 +283,44 @@ def _query(family: str, config: query_head.QueryHeadConfig) -> Model:
     return _model(family, kind, kind, config, lambda config: (1, 1), query_head.infer_query_config)
 
 
+def _on_encoder(
+    family: str, kind: type[N], config: C, clip: Callable[[C], ClipShape], infer: Infer[C], new: tuple[str, ...],
+    layouts: Mapping[str, Renames] | None = None, within: str = "",
+) -> Model:  # fmt: skip
+    """A head on VideoMAE's encoder, which weights of a classifier or of pre-training can begin. within: its place."""
+    begin = videomae.start_from_pretrained
+    return _model(
+        family, kind, kind, config, clip, infer, layouts,
+        begun=lambda layout, weights: bool({"mask_token", "mean_norm.weight"} & weights.keys()),
+        others={f"{what}-{name}": layout for what, some in (("classifier", videomae.LAYOUTS),
+                ("pretrained", videomae.PRETRAIN_LAYOUTS)) for name, layout in some.items()},
+        start=lambda weights, config: {within + name: value for name, value in begin(weights).items()},
+        new=new,
+    )  # fmt: skip
+
+
 def _contact(config: contact_head.ContactConfig) -> Model:
     kind, infer = contact_head.ContactHead, contact_head.infer_contact_config
-    return _model("videomae-ava", kind, kind, config, lambda config: _of_ava(config.base), infer)
+    new = ("seen.token_norm.", "seen.head.", "sides.", "time.")
+    return _on_encoder("videomae-ava", kind, config, lambda config: _of_ava(config.base), infer, new, within="seen.")
 
 
 def _detector(config: box_detector.BoxDetectorConfig) -> Model:
     kind, infer = box_detector.BoxDetector, box_detector.infer_detector_config
-    return _model("videomae-whole", kind, kind, config, lambda config: _of_clip(config.base), infer)
+    new = ("token_norm.", "head.", "queries", "layers.", "query_norm.", "box.")
+    return _on_encoder("videomae-whole", kind, config, lambda config: _of_clip(config.base), infer, new)
 
 
 def _hands(config: videomae.ClassifierConfig) -> Model:
     """Twenty numbers: five moments, two hands, (x, y)."""
-    return _classifier(replace(config, classes=20, head_scale=1.0), "videomae-whole")
+    kind, twenty = videomae.VideoMAEClassifier, replace(config, classes=20, head_scale=1.0)
+    return _model(
+        "videomae-whole", kind, kind, twenty, _of_clip, videomae.infer_classifier_config, videomae.LAYOUTS,
+        begun=lambda layout, weights: "mask_token" in weights or len(weights["head.weight"]) != twenty.classes,
+        others={f"pretrained-{name}": layout for name, layout in videomae.PRETRAIN_LAYOUTS.items()},
+        start=lambda weights, config: videomae.start_from_pretrained(weights),
+        new=videomae.NEW_BESIDE_PRETRAINED,
+    )  # fmt: skip
 
 
 def _navigator(config: navigator.NavigatorConfig) -> Model:
@@ -303,8 +328,8 @@ def _navigator(config: navigator.NavigatorConfig) -> Model:
 
 
 def _spatial(config: spatial_head.SpatialConfig) -> Model:
-    kind, infer = spatial_head.SpatialClassifier, spatial_head.infer_config
-    return _model("videomae-ava", kind, kind, config, _of_ava, infer, spatial_head.LAYOUTS)
+    kind, infer, new = spatial_head.SpatialClassifier, spatial_head.infer_config, ("token_norm.", "head.", "positions.")
+    return _on_encoder("videomae-ava", kind, config, _of_ava, infer, new, spatial_head.LAYOUTS)
 
 
 def _of_ava(config: spatial_head.SpatialConfig) -> ClipShape:
