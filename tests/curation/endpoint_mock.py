@@ -47,6 +47,11 @@ def pictures_in(body: dict) -> list[Image.Image]:
     return found
 
 
+def asked_for(body: dict) -> str:
+    """The one field that the schema of a question wants."""
+    return body["response_format"]["json_schema"]["schema"]["required"][0]
+
+
 def usual_caption(body: dict) -> str:
     """The same words for the same question."""
     digest = hashlib.sha256(json.dumps(body["messages"]).encode()).hexdigest()[:8]
@@ -93,7 +98,8 @@ class _Handler(BaseHTTPRequestHandler):
             self.send(200, answer(json.dumps({"caption": "word " * 40_000})))
         else:
             text = (self.server.caption or usual_caption)(body)
-            self.send(200, answer(json.dumps({"caption": text}) if "response_format" in body else text))
+            form = {"caption": text} if "response_format" in body and isinstance(text, str) else text
+            self.send(200, answer(form if isinstance(form, str) else json.dumps(form)))
 
     def send(self, status, content, headers=()):
         data = json.dumps(content).encode()

@@ -4,7 +4,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from internvideo.jobs.dataset import export
+from internvideo.jobs.export import export
 from internvideo.search.engine import Engine
 from tests.search.colours import EMBEDDING, indexed, vector, world
 

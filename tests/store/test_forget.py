@@ -7,7 +7,8 @@ import pytest
 
 from internvideo.curation.facts import Decoding, Probe
 from internvideo.errors import StoreError
-from internvideo.jobs.dataset import export, report
+from internvideo.jobs.dataset import report
+from internvideo.jobs.export import export
 from internvideo.jobs.upkeep import alive, diff, forget
 from internvideo.store.dataset import Dataset
 from internvideo.store.forget import REMOVALS

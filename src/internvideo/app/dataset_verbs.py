@@ -80,7 +80,10 @@ def _report(given: argparse.Namespace) -> int:
 def _export_options(parser: argparse.ArgumentParser) -> None:
     from internvideo.jobs.formats import FORMATS
 
-    _dataset_option(parser)
+    parser.add_argument("dataset", metavar="DATASET", help="dataset folder")
+    told = "settings of the format, such as cut.mode=keyframes, clips_per_shard=500, options.form=joined"
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=told)
+    json_option(parser)
     parser.add_argument(
         "--format", required=True, choices=sorted(FORMATS), help="; ".join(f"{k}: {v}" for k, v in FORMATS.items())
     )
@@ -91,11 +94,39 @@ def _export_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _export(given: argparse.Namespace) -> int:
-    from internvideo.jobs.dataset import export, say_export
+    from internvideo.jobs.export import export, say_export
 
-    found = export(given.dataset, given.format, given.out, view=given.view)
+    found = export(given.dataset, given.format, given.out, view=given.view, settings=given.overrides)
     show(found, given.as_json, lambda: say_export(found))
     return 1 if found["skipped"] else 0
+
+
+def endpoint_options(parser: argparse.ArgumentParser) -> None:
+    """Who is asked; the rest is set by `key=value`."""
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, such as token_budget=1000000")
+    parser.add_argument("--endpoint", default="", metavar="URL", help="an OpenAI-compatible address, up to /v1")
+    parser.add_argument("--llm", default="", metavar="NAME", help="the model that answers there")
+
+
+def endpoint_overrides(given: argparse.Namespace) -> list[str]:
+    return [f"endpoint.url={given.endpoint}", f"endpoint.model={given.llm}", *given.overrides]
+
+
+def _instruct_options(parser: argparse.ArgumentParser) -> None:
+    _dataset_option(parser)
+    endpoint_options(parser)
+    parser.add_argument("--view", metavar="V", help="only its clips (default: the recipe's first)")
+
+
+def _instruct(given: argparse.Namespace) -> int:
+    from internvideo.config import override
+    from internvideo.curation.language.instructions import InstructionRecipe
+    from internvideo.jobs.instructions import make_instructions, say_instructions
+
+    recipe = override(InstructionRecipe(view=given.view), endpoint_overrides(given))
+    found = make_instructions(given.dataset, recipe, quiet=given.as_json)
+    show(found, given.as_json, lambda: say_instructions(found))
+    return 1 if found["failed"] or found["stopped"] else 0
 
 
 def _gc_options(parser: argparse.ArgumentParser) -> None:
@@ -171,6 +202,9 @@ DATASET_VERBS = (
          "internvideo dataset report my-dataset", _report_options, _report),
     Verb("export", "Take a subset out: lists, WebDataset shards, cut clips.",
          "internvideo dataset export my-dataset --format webdataset --out shards", _export_options, _export),
+    Verb("instruct", "Have a language model write instruction data: descriptions, conversations, questions.",
+         "internvideo dataset instruct my-dataset --endpoint http://127.0.0.1:8000/v1 --llm qwen3", _instruct_options,
+         _instruct),
     Verb("gc", "List values that no recipe, view or index names; --delete removes them.",
          "internvideo dataset gc my-dataset --delete", _gc_options, _gc),
     Verb("merge", "Join the parts that `curate --shard` made, then group and choose over all of it.",

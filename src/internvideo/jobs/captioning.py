@@ -7,24 +7,18 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from internvideo.curation.clip_tables import files_of
-from internvideo.curation.language.answers import AnswerStore, Remembering
 from internvideo.curation.language.captioner import CaptionRecipe, spec_of
 from internvideo.curation.language.endpoint import Endpoint
-from internvideo.curation.language.protocol import Budget, RequestRejected
+from internvideo.curation.language.protocol import RequestRejected
 from internvideo.curation.language.stage import Made, caption, describe_file, due_work
 from internvideo.curation.scan import Found
 from internvideo.errors import UsageError, VideoError, nearest
 from internvideo.jobs.lanes import find_videos
+from internvideo.jobs.language import ANSWERS, writing
 from internvideo.jobs.talk import CountTalk, columns, note
 from internvideo.store.dataset import Dataset
 from internvideo.store.writer import Writer
 from internvideo.video.opening import display_name
-
-ANSWERS = "answers.sqlite"  # in the dataset's `cache/`
-
-
-def budget_of(recipe: CaptionRecipe) -> Budget:
-    return Budget(recipe.token_budget, recipe.money_budget, recipe.prompt_price, recipe.answer_price)
 
 
 def caption_dataset(writer: Writer, dataset: Dataset, recipe: CaptionRecipe, *, quiet: bool) -> Made:
@@ -33,52 +27,27 @@ def caption_dataset(writer: Writer, dataset: Dataset, recipe: CaptionRecipe, *, 
         raise UsageError(f"captioning: there is no view `{recipe.view}`", nearest(recipe.view, dataset.views()))
     clips = dataset.view(recipe.view) if recipe.view is not None else dataset.clips(recipe.clip_set)
     files = {video: path for video, (path, _) in files_of(dataset).items()}
-    budget, endpoint_recipe = budget_of(recipe), recipe.endpoint
-    with AnswerStore(dataset.path / "cache" / ANSWERS) as answers:
-        endpoint = Endpoint(endpoint_recipe, budget)
-        model = Remembering(endpoint, answers)
-        answers.charge(budget, model.identity)
-        spec = spec_of(recipe, model.identity)
+    with writing(recipe, dataset.path / "cache" / ANSWERS) as who:
+        spec = spec_of(recipe, who.model.identity)
         writer.register(spec)
         work = due_work(writer, spec, clips, files)
         total = sum(len(one.clips) for one in work)
         if not total:
             return Made()
         if not quiet:
-            note(say_cost(recipe, total, budget))
+            note(who.say_cost(f"{total:,} clips, at most {total * _questions(recipe):,} questions"))
         with CountTalk("captioning", "clips") as talk:
-            made = caption(writer, model, recipe, work, (lambda *_: None) if quiet else talk)
+            made = caption(writer, who.model, recipe, work, (lambda *_: None) if quiet else talk)
         writer.flush()
         if not quiet:
-            note(_said(made, model, endpoint, budget))
+            note(who.said(f"{made.clips:,} clips of {made.videos:,} videos described", made.stopped))
     return made
 
 
-def say_cost(recipe: CaptionRecipe, clips: int, budget: Budget) -> str:
-    """What asking about so many clips takes at most, said before it begins."""
-    frames = recipe.most_frames
-    per_clip = {"coarse": 1, "fine": frames + 1, "clip": 1, "video": 0}
-    questions = clips * sum(per_clip[scale] for scale in recipe.scales)
-    rows = [
-        ("captions", f"{clips:,} clips, at most {questions:,} questions to {recipe.endpoint.model}"),
-        ("endpoint", f"{recipe.endpoint.url}, {recipe.endpoint.in_flight} at once"),
-        ("spent before", f"{budget.spent_tokens:,} tokens" + (f", {budget.spent_money:,.4g}" if budget.money else "")),
-    ]
-    limits = [f"{budget.tokens:,} tokens"] if budget.tokens is not None else []
-    limits += [f"{budget.money:,.6g} of money"] if budget.money is not None else []
-    rows.append(("budget", " and ".join(limits) or "none: captioning.token_budget=1000000 sets one"))
-    return columns(rows)
-
-
-def _said(made: Made, model: Remembering, endpoint: Endpoint, budget: Budget) -> str:
-    again = ", ".join(f"{count:,} x {why}" for why, count in sorted(endpoint.counts.retried.items()))
-    lines = [
-        f"{made.clips:,} clips of {made.videos:,} videos described; {model.asked:,} questions asked, "
-        f"{model.found:,} answered before; {budget.spent_tokens:,} tokens in all"
-    ]
-    lines += [f"asked again: {again}"] if again else []
-    lines += [f"stopped: {made.stopped}"] if made.stopped else []
-    return "\n".join(lines)
+def _questions(recipe: CaptionRecipe) -> int:
+    """About one clip, at most."""
+    of_scale = {"coarse": 1, "fine": recipe.most_frames + 1, "clip": 1, "video": 0}
+    return sum(of_scale[scale] for scale in recipe.scales)
 
 
 def run_caption(videos: Sequence[str], recipe: CaptionRecipe, *, as_json: bool = False) -> int:
@@ -94,7 +63,7 @@ def run_caption(videos: Sequence[str], recipe: CaptionRecipe, *, as_json: bool =
 
 
 async def _captioned(places: Sequence[Found], recipe: CaptionRecipe, as_json: bool) -> int:
-    failed, model = 0, Endpoint(recipe.endpoint, budget_of(recipe))
+    failed, model = 0, Endpoint(recipe.endpoint, recipe.budget())
     try:
         for place in places:
             path = Path(os.fsdecode(place.path))

@@ -12,6 +12,7 @@ from typing import Literal
 from internvideo.config import dump, load_recipe, override
 from internvideo.curation.finish import make_views, run_dataset_operators
 from internvideo.curation.language.captioner import NAME as MODEL_CAPTIONS
+from internvideo.curation.language.instructions import NAME as INSTRUCTIONS
 from internvideo.curation.operator import Operator
 from internvideo.curation.planner import LATER
 from internvideo.curation.presets import PRESETS
@@ -245,7 +246,7 @@ def _prepare(writer: Writer, dataset: Dataset, recipe: CurateRecipe, doing: Cura
     """Note the recipe; operators that it does not have are current no more, but for vectors of other runs."""
     writer.set_recipe(dump(recipe))
     named = {one.name for one in doing.operators} | {one.name for one in doing.dataset_operators}
-    named |= {PLACES.name, MODEL_CAPTIONS}
+    named |= {PLACES.name, MODEL_CAPTIONS, INSTRUCTIONS}
     writer.retire(*(name for name in dataset.operators() if name not in named and not name.startswith(EMBEDDING)))
 
 

@@ -1,19 +1,14 @@
-"""What can be asked of a dataset folder: status, why, verify, retry, report, export, gc; a function and a text each."""
+"""What can be asked of a dataset folder: status, why, verify, retry, report, gc; a function and a text each."""
 
 import json
 import os
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from internvideo.errors import UsageError, nearest, pick
-from internvideo.jobs.talk import CountTalk, columns, size
-from internvideo.store import journal_lines
+from internvideo.errors import UsageError, nearest
+from internvideo.jobs.talk import columns, size
 from internvideo.store.dataset import Dataset
-
-if TYPE_CHECKING:
-    from internvideo.curation.export.data import ExportSummary
 
 Folder = str | os.PathLike[str]
 
@@ -127,63 +122,6 @@ def report(folder: Folder, *, view: str | None = None, out: Folder | None = None
     dataset = Dataset(Path(folder))
     page = Path(out) if out is not None else dataset.path / "report.html"
     return write_report(dataset, view or main_view(dataset), page.resolve())
-
-
-def export(folder: Folder, form: str, out: Folder, *, view: str | None = None) -> dict[str, Any]:
-    """Write a view in one of `FORMATS`; what was written and what was left out."""
-    from internvideo.curation.export.clips import export_clips
-    from internvideo.curation.export.data import ExportSummary, from_dataset
-    from internvideo.curation.export.internvid import export_internvid
-    from internvideo.curation.export.webdataset import export_webdataset
-    from internvideo.datasets.curated import read_curated
-    from internvideo.datasets.frame_shards import FrameShardSummary, write_frame_shards
-
-    exporters: dict[str, Callable[..., ExportSummary]] = {
-        "internvid": export_internvid,
-        "webdataset": export_webdataset,
-        "clips": export_clips,
-    }
-    dataset = Dataset(Path(folder))
-    if form in ("vectors", "qdrant"):
-        if form == "vectors":
-            _note_export(dataset, form, Path(out), None)
-        return {"format": form, "view": None, "out": str(out), **asdict(_vectors(dataset, form, out))}
-    name = view or main_view(dataset)
-    _note_export(dataset, form, Path(out), view)
-    clip_set = str(dataset.view_description(name)["clip_set"]) if name is not None else "shots"
-    with CountTalk(f"{form} export", "clips") as talk:
-        if form == "frames":
-            samples = read_curated(folder, view=name, clip_set=clip_set)
-            summary: ExportSummary | FrameShardSummary = write_frame_shards(samples, Path(out), progress=talk)
-        else:
-            chosen = pick(exporters, form, "export format")
-            summary = chosen(from_dataset(dataset, name, clip_set), Path(out), progress=talk)
-    return {"format": form, "view": name, "out": str(out), **asdict(summary)}
-
-
-EXPORTS = "exports.jsonl"  # where exports went: `forget` looks there
-
-
-def _note_export(dataset: Dataset, form: str, out: Path, view: str | None) -> None:
-    known, line = dataset.path / EXPORTS, {"format": form, "out": str(out.resolve()), "view": view}
-    if line not in journal_lines.read(known)[0]:
-        journal_lines.append(known, line)
-
-
-def _vectors(dataset: Dataset, form: str, out: Folder) -> "ExportSummary":
-    """All moments that can be searched: views do not matter to them."""
-    from internvideo.jobs.vectors_out import export_parquet, export_qdrant
-
-    with CountTalk(f"{form} export", "moments") as talk:
-        if form == "qdrant":
-            return export_qdrant(dataset, os.fspath(out), talk)
-        return export_parquet(dataset, Path(out), talk)
-
-
-def say_export(found: dict[str, Any]) -> str:
-    lines = [f"{found['clips']:,} clips in {found['files']:,} files, {size(found['bytes'])}: {found['out']}"]
-    lines += [f"  skipped {name}: {reason}" for name, reason in found["skipped"]]
-    return "\n".join(lines)
 
 
 def gc(folder: Folder, *, delete: bool = False) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from internvideo.jobs.curate import curate
-from internvideo.jobs.dataset import export, report
+from internvideo.jobs.dataset import report
+from internvideo.jobs.export import export
 from internvideo.jobs.index import index
 from internvideo.jobs.search import Searcher, say_answer
 from internvideo.jobs.summary import say_summary

@@ -5,6 +5,8 @@ FORMATS = {
     "webdataset": "tar shards of cut clips with captions and scores",
     "frames": "tar shards of a few small pictures per clip, for training",
     "clips": "cut clips in folders with a table",
+    "interleaved": "clips and texts in turn, whole films at a time, to learn in context",
+    "instructions": "conversations about videos that `dataset instruct` had written, in the layout of LLaVA",
     "vectors": "one Parquet file of moments with vectors, for Hugging Face datasets and Embedding Atlas",
     "qdrant": "a Qdrant database, by address or as a folder, for more than one machine",
 }

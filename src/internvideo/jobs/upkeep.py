@@ -6,14 +6,14 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from internvideo.errors import UsageError, nearest
-from internvideo.jobs.dataset import EXPORTS, export
+from internvideo.jobs.export import EXPORTS, export
 from internvideo.jobs.talk import columns, note
 from internvideo.store import durable, journal_lines
 from internvideo.store.alive import look_again
@@ -30,7 +30,7 @@ def forget(
     date: of the request, like 2026-11-27; None: today. Raises StoreError for a name that nothing has.
     """
     from internvideo.curation.language.answers import AnswerStore
-    from internvideo.jobs.captioning import ANSWERS
+    from internvideo.jobs.language import ANSWERS
     from internvideo.store.forget import forget as take_out
 
     dataset = Dataset(Path(folder))
@@ -50,7 +50,8 @@ def forget(
             if not quiet:
                 note(f"making the export {line['out']} again without them")
             view = None if line["view"] is None else str(line["view"])
-            export(folder, str(line["format"]), str(line["out"]), view=view)
+            settings = [str(word) for word in cast(list[object], line.get("settings", []))]
+            export(folder, str(line["format"]), str(line["out"]), view=view, settings=settings)
             again.append(str(line["out"]))
     return {"dataset": str(folder), **asdict(done), "exports": again}
 

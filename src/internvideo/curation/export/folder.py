@@ -7,20 +7,21 @@ and `ids.parquet` come last. None of them holds a time, a host or a path.
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from internvideo.curation.export.data import KEY, ExportData, ExportSummary
+from internvideo.curation.export.data import KEY, ExportData, ExportSummary, Progress
 from internvideo.errors import StoreError
 from internvideo.store import durable
 from internvideo.store.faults import shown, told
 
 JOURNAL, MANIFEST, IDS = "export.jsonl", "manifest.json", "ids.parquet"
 VERSION = 1  # of the layout of all formats
+LINES_PER_WORD = 4096  # written between two words of progress
 
 
 class ExportFolder:
@@ -116,6 +117,23 @@ class ExportFolder:
         self.write(MANIFEST, json.dumps(manifest, indent=2, ensure_ascii=False).encode("utf-8") + b"\n")
         written = [*listed, file_entry(self.path, MANIFEST)]
         return ExportSummary(len(written), len(rows), sum(file["bytes"] for file in written), skipped)
+
+    def write_lines(
+        self, name: str, rows: Iterable[Mapping[str, Any]], count: int, progress: Progress
+    ) -> dict[str, Any]:
+        """Write one JSON object per line, and note the file as finished; its entry. count: how many there will be."""
+        partial = self.path / (name + durable.TEMPORARY)
+        with told("write", partial), partial.open("w", encoding="utf-8", newline="\n") as file:
+            for done, row in enumerate(rows, start=1):
+                file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
+                if done % LINES_PER_WORD == 0 or done == count:
+                    progress(done, count, "")
+        with told("write", self.path / name):
+            partial.replace(self.path / name)
+        entry = file_entry(self.path, name)
+        if entry not in [file for unit in self.finished() for file in unit["files"]]:
+            self.finish({"files": [entry]})
+        return entry
 
     def write(self, name: str, data: bytes) -> dict[str, Any]:
         """Write one small file whole; its entry."""

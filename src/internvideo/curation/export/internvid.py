@@ -4,7 +4,6 @@ Column names are those of the release, verbatim. Times are "HH:MM:SS.mmm" from t
 it, rounded down, so that neighbouring clips meet and no clip begins after its first frame.
 """
 
-import json
 import math
 import re
 from collections.abc import Iterator, Sequence
@@ -16,9 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from internvideo.curation.export.data import ClipRow, ExportData, ExportSummary, Progress, silent
-from internvideo.curation.export.folder import ExportFolder, file_entry
+from internvideo.curation.export.folder import ExportFolder
 from internvideo.curation.text_statistics import words_of
-from internvideo.store.faults import told
 
 FILE = "internvid.jsonl"
 COLUMNS = ("YoutubeID", "Start_timestamp", "End_timestamp", "Caption", "UMT_Score", "Aesthetic_Score")
@@ -29,7 +27,6 @@ AESTHETIC_COLUMNS = ("imported_aesthetic_score", "aesthetics_score", "aesthetic_
 _ID = r"([A-Za-z0-9_-]{10}[AEIMQUYcgkosw048])"
 _NAMED = (re.compile(_ID), re.compile(_ID + r"[_.-]\d.*"), re.compile(r".*\[" + _ID + r"\]"))
 _CLOCK_STARTS_ANYWHERE = ("mpegts", "mpeg")
-_BATCH = 4096
 
 
 def export_internvid(
@@ -42,18 +39,7 @@ def export_internvid(
     all scores.
     """
     folder = ExportFolder(out, "internvid", data, {"extras": extras})
-    partial = out / (FILE + ".tmp")
-    with told("write", partial), partial.open("w", encoding="utf-8", newline="\n") as file:
-        for done, row in enumerate(_rows(data, extras), start=1):
-            file.write(json.dumps(row, ensure_ascii=False, allow_nan=False) + "\n")
-            if done % _BATCH == 0:
-                progress(done, len(data), data.rows[done - 1].name)
-    with told("write", out / FILE):
-        partial.replace(out / FILE)
-    entry = file_entry(out, FILE)
-    if entry not in [file for unit in folder.finished() for file in unit["files"]]:
-        folder.finish({"files": [entry]})
-    progress(len(data), len(data), data.rows[-1].name if data.rows else "")
+    entry = folder.write_lines(FILE, _rows(data, extras), len(data), progress)
     return folder.close([entry], list(range(len(data))), [])
 
 

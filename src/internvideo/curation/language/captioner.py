@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import pyarrow as pa
 
-from internvideo.curation.language.endpoint import EndpointConfig
+from internvideo.curation.language.endpoint import Asking
 from internvideo.curation.language.protocol import Answer, LanguageModel, Request, cleaned
 from internvideo.errors import UsageError
 from internvideo.store.values import CLIP_KEY, JSON, OperatorSpec
@@ -63,11 +63,11 @@ class Prompts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CaptionRecipe:
-    """Which captions are made, of which clips, and by whom. Off while `endpoint.url` is empty.
+class CaptionRecipe(Asking):
+    """Which captions are made, of which clips, and by whom.
 
     view: only clips of this view; None: of the whole clip set. merger: who merges texts: the model itself, or rules
-    that need none. budget in all runs on a dataset together; money in the unit of the prices (per million tokens).
+    that need none. The budget is for all runs on a dataset together.
     """
 
     view: str | None = "default"
@@ -78,11 +78,6 @@ class CaptionRecipe:
     size: int = 336  # pixels of the short side of a picture
     merger: Literal["model", "rules"] = "model"
     prompts: Prompts = field(default_factory=Prompts)
-    endpoint: EndpointConfig = field(default_factory=lambda: EndpointConfig(url="", model=""))
-    token_budget: int | None = None
-    money_budget: float | None = None
-    prompt_price: float = 0.0
-    answer_price: float = 0.0
 
     def __post_init__(self) -> None:
         if self.fps <= 0 or self.most_frames < 1 or self.size < 16:
@@ -90,10 +85,6 @@ class CaptionRecipe:
                 f"captions of {self.fps} frames/s, {self.most_frames} frames, {self.size} pixels",
                 "give a rate over 0, at least 1 frame and at least 16 pixels",
             )
-
-    @property
-    def on(self) -> bool:
-        return bool(self.endpoint.url)
 
 
 def spec_of(recipe: CaptionRecipe, identity: str) -> OperatorSpec:

@@ -48,6 +48,28 @@ class EndpointConfig:
     quality: int = 85  # of JPEG pictures
 
 
+@dataclass(frozen=True, kw_only=True)
+class Asking:
+    """Who is asked, and what may be spent on it in all: money in the unit of the prices, per million tokens.
+
+    Recipes of everything that asks a language model begin with this. Off while `endpoint.url` is empty.
+    """
+
+    endpoint: EndpointConfig = field(default_factory=lambda: EndpointConfig(url="", model=""))
+    token_budget: int | None = None
+    money_budget: float | None = None
+    prompt_price: float = 0.0
+    answer_price: float = 0.0
+
+    @property
+    def on(self) -> bool:
+        return bool(self.endpoint.url)
+
+    def budget(self) -> Budget:
+        """With nothing spent yet."""
+        return Budget(self.token_budget, self.money_budget, self.prompt_price, self.answer_price)
+
+
 @dataclass
 class Counts:
     """What happened: requests answered, tries that failed, by status or class of error."""

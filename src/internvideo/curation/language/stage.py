@@ -55,21 +55,32 @@ class Made:
     failed: dict[str, str] = field(default_factory=dict)  # video -> why
     stopped: str = ""  # why the rest was not asked
 
+    def fail(self, writer: Writer, spec: OperatorSpec, video: str, source: str, problem: InternVideoError) -> None:
+        """Note why there is nothing about a video; a spent budget ends the whole run."""
+        if isinstance(problem, BudgetSpent):
+            self.stopped = str(problem.problem)
+        self.failed[video] = problem.problem
+        writer.commit(video, [Failure(spec, source, problem.kind, problem.problem)])
+
 
 def due_work(writer: Writer, spec: OperatorSpec, clips: pa.Table, files: Mapping[str, Path]) -> list[Work]:
     """Videos with clips that are not described yet; one that lost or won a clip is due again. clips: keys, sorted."""
     found = []
     for video, rows in _by_video(clips):
         digest = hashlib.sha256(rows.tobytes()).hexdigest()[:16]
-        state = writer.state(video, spec)
-        settled = state is not None and state.state in ("failed", "quarantined") and state.kind not in _AGAIN
-        if video not in files or (state is not None and state.input == digest and (state.state == "done" or settled)):
-            continue
-        found.append(Work(video, files[video], int(rows[0, 0]), rows[:, 1:], digest))
+        if video in files and is_due(writer, spec, video, digest):
+            found.append(Work(video, files[video], int(rows[0, 0]), rows[:, 1:], digest))
     return found
 
 
 _AGAIN = TRANSIENT | {"network", "budget"}
+
+
+def is_due(writer: Writer, spec: OperatorSpec, video: str, source: str) -> bool:
+    """Whether a model is to be asked about a video: not yet, about other things, or what failed may pass."""
+    state = writer.state(video, spec)
+    settled = state is not None and state.state in ("failed", "quarantined") and state.kind not in _AGAIN
+    return state is None or state.input != source or not (state.state == "done" or settled)
 
 
 def _by_video(clips: pa.Table) -> Iterator[tuple[str, np.ndarray]]:
@@ -184,10 +195,7 @@ class _Stage:
             except AnswerError as error:
                 problem = error
         if problem is not None:
-            if isinstance(problem, BudgetSpent):
-                self._made.stopped = str(problem.problem)
-            self._made.failed[one.video] = problem.problem
-            self._writer.commit(one.video, [Failure(self._spec, one.input, problem.kind, problem.problem)])
+            self._made.fail(self._writer, self._spec, one.video, one.input, problem)
             return
         self._writer.commit(one.video, [Result(self._spec, one.input, rows)])
         self._made.videos += 1
