@@ -131,19 +131,6 @@ def test_pieces_and_parts_give_what_the_whole_gives(tmp_path: Path, monkeypatch:
     assert first["clock"].ticks.tolist() + rest["clock"].ticks.tolist() == expected["clock"].ticks.tolist()
 
 
-def test_pictures_come_one_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A film of one frame, and pictures so large that no second one is held."""
-    encode(path := tmp_path / "film.mp4", 5, {**X264[0], "crf": "30"}, frames=40)
-    expected = dense(path)
-    with open_video(path) as video:
-        one = threshold_pass(video, THRESHOLD, (None, int(video.ticks[1])))
-    assert one["clock"].ticks.tolist() == expected["clock"].ticks[:1].tolist()
-    for name, values in expected["change"].columns.items():
-        np.testing.assert_array_equal(one["change"].columns[name], values[:1])
-    monkeypatch.setattr("internvideo.curation.measures.HELD_FRAMES", 1)
-    check(path)
-
-
 def test_frames_in_doubt_are_decoded_with_the_loop_filter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     encode(path := tmp_path / "film.mp4", 4, {**X264[2], "crf": "35"}, frames=60)
     expected = np.array(list(dense(path)["change"].columns.values()))[:, 1:]

@@ -127,6 +127,7 @@ def test_a_torchscript_archive_that_names_functions_is_refused(tmp_path):
         read_weights(bad)
 
 
+@pytest.mark.filterwarnings("ignore:Detected pickle protocol")
 def test_a_pickle_that_runs_code_is_refused_and_does_not_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     file = tmp_path / "x.pth"

@@ -2,6 +2,7 @@
 
 import argparse
 
+from internvideo.app.collect_verbs import COLLECT_VERBS
 from internvideo.app.dataset_verbs import DATASET_VERBS
 from internvideo.app.evaluation_verbs import EVALUATION_VERBS
 from internvideo.app.inference_verbs import INFERENCE_VERBS
@@ -101,6 +102,8 @@ VERBS = (
          "internvideo demo ~/Videos", _demo_options, _demo),
     Verb("curate", "Turn folders of raw videos into a dataset: shots, scores, captions, duplicates, subsets.",
          "internvideo curate ~/Videos --out my-dataset operators.shots.min_seconds=1", _curate_options, _curate),
+    group("collect", "Make lists of what to look for, plan a search, fetch videos by address.",
+          "internvideo collect fetch films.csv --out films", COLLECT_VERBS),
     group("dataset", "Look into a dataset, check it, repair it, export it.",
           "internvideo dataset status my-dataset", (*DATASET_VERBS, *STUDY_VERBS)),
     *TRAINING_VERBS,

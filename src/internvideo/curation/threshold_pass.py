@@ -109,8 +109,6 @@ class _Look:
         if self._points is not None:
             points = np.concatenate([self._points, points], axis=1)
         self._points = points[:, -1:].copy()
-        if points.shape[1] < 2:
-            return [None]  # the only picture so far has none before it
         far = pixels.distances(points[:, 1:], points[:, :-1])
         means = pixels.means(far.reshape(-1, far.shape[2])).reshape(3, -1)
         return [*([] if known else [None]), *zip(*means.tolist(), strict=True)]

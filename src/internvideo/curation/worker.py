@@ -36,6 +36,17 @@ PICTURE_BYTES = 64 << 20  # pictures of clips that are held at once
 Stat = tuple[int, int, int]  # size in bytes, mtime in ns, inode
 
 
+def digest_of_packets(path: str, stream: int) -> str:
+    """`ops.packets.packet_digest` of a stream of a file. Raises a VideoError."""
+    decoder = StreamDecoder(path, stream, DEFAULT_LIMITS, threads=1)
+    try:
+        context = decoder.context
+        packets = (bytes(packet) for packet in decoder.packets())
+        return packet_digest(packets, context.codec.canonical_name, context.extradata or b"")
+    finally:
+        decoder.close()
+
+
 @dataclass(frozen=True)
 class Known:
     """Rows that an earlier run committed, with the input they were computed from."""
@@ -191,7 +202,7 @@ class _Work:
                 subject = replace(subject, series=self._measure(video, facts))
                 measured = True
             if getattr(operator, "packets", False) and operator.name in self._task.due:
-                facts["packet_digest"] = self._packet_digest(video)
+                facts["packet_digest"] = digest_of_packets(os.fsdecode(self._task.path), video.facts.stream)
             self._step(operator, subject, video)
         return self._outcome
 
@@ -308,15 +319,6 @@ class _Work:
     def _saw_frame(self) -> None:
         self._outcome.frames += 1
         self._beat(1)
-
-    def _packet_digest(self, video: Video) -> str:
-        decoder = StreamDecoder(os.fsdecode(self._task.path), video.facts.stream, DEFAULT_LIMITS, threads=1)
-        try:
-            context = decoder.context
-            packets = (bytes(packet) for packet in decoder.packets())
-            return packet_digest(packets, context.codec.canonical_name, context.extradata or b"")
-        finally:
-            decoder.close()
 
     def _pieces_of(self, video: Video) -> list[tuple[int, int]]:
         """Bounds of pieces for a long video, cut at key frames; empty for others and when all pieces are there."""

@@ -25,15 +25,20 @@ def read_labels(given: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...
     `FILE.json#key` takes one list of a file that holds several. Raises UsageError for what cannot be read, for fewer
     than two labels, and for one that comes twice.
     """
-    labels = _given(given) if isinstance(given, str | os.PathLike) else list(given)
-    labels = [" ".join(label.split()) for label in labels]
-    labels = [label for label in labels if label]
+    labels = names_in(given)
     twice = next((label for place, label in enumerate(labels) if label in labels[:place]), None)
     if twice is not None:
         raise UsageError(f"the label `{twice}` comes twice", "give each label once")
     if len(labels) < 2:
         raise UsageError(f"{len(labels)} label{'' if labels else 's'}: there is nothing to choose from", "give two")
     return tuple(labels)
+
+
+def names_in(given: str | os.PathLike[str] | Sequence[str]) -> list[str]:
+    """The same, also fewer than two and several times the same: what a list of annotations has in its rows."""
+    labels = _given(given) if isinstance(given, str | os.PathLike) else list(given)
+    labels = [" ".join(label.split()) for label in labels]
+    return [label for label in labels if label]
 
 
 def read_prompts(given: str | os.PathLike[str] | Sequence[str]) -> tuple[str, ...]:
@@ -108,8 +113,8 @@ def _from_json(text: str, name: str, key: str) -> list[str]:
         if key not in found:
             raise UsageError(f"`{name}` holds several lists", f"add #{' or #'.join(map(str, found))}")
         found = found[key]
-    if isinstance(found, Mapping) and all(isinstance(value, int) for value in found.values()):
-        found = sorted(found, key=lambda label: found[label])
+    if isinstance(found, Mapping) and all(str(value).isdigit() for value in found.values()):  # Something-Something: "0"
+        found = sorted(found, key=lambda label: int(found[label]))
     elif isinstance(found, Mapping) and all(str(number).isdigit() for number in found):
         found = [found[number] for number in sorted(found, key=int)]
     if isinstance(found, list) and found and all(isinstance(row, Mapping) for row in found):

@@ -12,7 +12,7 @@ import shutil
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
@@ -26,6 +26,7 @@ Progress = Callable[[int, int], None]  # bytes so far, bytes in all (0: unknown)
 
 TIMEOUT = 30.0  # seconds without a byte
 TRIES = 3  # in a row that bring nothing new
+LONGEST_PAUSE = 60.0  # seconds that a server may ask to wait
 BLOCK = 1 << 20
 SPARE = 64 << 20  # bytes that must stay free on the disk
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
@@ -39,35 +40,52 @@ class FetchError(InternVideoError):
 
 
 class AddressFailed(Exception):
-    """This address does not give the file; another may."""
+    """This address does not give the file; another may. status: of HTTP, if that is why."""
+
+    def __init__(self, problem: str, status: int = 0) -> None:
+        super().__init__(problem)
+        self.status = status
 
 
 class _Broken(Exception):
-    """The connection or the answer broke off; worth another try."""
+    """The connection or the answer broke off; worth another try, after so many seconds if the server said it."""
+
+    def __init__(self, problem: str, after: float = 0.0, status: int = 0) -> None:
+        super().__init__(problem)
+        self.after, self.status = after, status
 
 
-def download(address: str, part: Path, *, token: str = "", progress: Progress | None = None) -> str:
+def download(
+    address: str,
+    part: Path,
+    *,
+    token: str = "",
+    progress: Progress | None = None,
+    handlers: Sequence[urllib.request.BaseHandler] = (),
+    plain: bool = False,
+) -> str:
     """Bring the file at `address` into `part`, going on where an earlier call stopped.
 
-    Returns the SHA-256 that the server states for it (Hugging Face does), or "". Raises AddressFailed when this address
+    handlers: of urllib, put before its own: they may watch or refuse. plain: http is good enough. Returns the SHA-256
+    that the server states for it (Hugging Face does), or "". Raises AddressFailed when this address
     does not give the file (`part` is left only if it can be resumed) and FetchError when no address could: the disk is
     full, the folder cannot be written.
     """
-    if not _safe(address):
+    if not _safe(address, plain):
         raise AddressFailed("not https, so anybody on the way could change it")
     failures = 0
     while True:
         before = _size(part)
         try:
-            return _attempt(address, part, token, progress)
+            return _attempt(address, part, token, progress, handlers, plain)
         except _Broken as broken:
             if not resumable(part):
                 discard(part)
             grown = _size(part) > before
             failures = 0 if grown else failures + 1
             if failures >= TRIES:
-                raise AddressFailed(str(broken)) from broken
-            time.sleep(0.25 * 2**failures)
+                raise AddressFailed(str(broken), broken.status) from broken
+            time.sleep(max(0.25 * 2**failures, broken.after))
         except AddressFailed:
             if _state(part).get("address") == address:
                 discard(part)
@@ -100,7 +118,14 @@ def writing(path: Path) -> Iterator[None]:
         raise FetchError(f"cannot write in {_shown(path.parent)}: {reason}", _elsewhere(path)) from error
 
 
-def _attempt(address: str, part: Path, token: str, progress: Progress | None) -> str:
+def _attempt(
+    address: str,
+    part: Path,
+    token: str,
+    progress: Progress | None,
+    handlers: Sequence[urllib.request.BaseHandler],
+    plain: bool,
+) -> str:
     state = _state(part)
     have = _size(part) if state.get("address") == address and state.get("version") else 0
     if have and str(have) == state.get("total"):  # stopped between the last byte and the last step
@@ -110,9 +135,9 @@ def _attempt(address: str, part: Path, token: str, progress: Progress | None) ->
         headers |= {"Range": f"bytes={have}-", "If-Range": state["version"]}
     if token:
         headers["Authorization"] = f"Bearer {token}"
-    redirects = _Redirects()
+    redirects = _Redirects(plain)
     request = urllib.request.Request(address, headers=headers)
-    with _answer(urllib.request.build_opener(redirects), request, part) as answer:
+    with _answer(urllib.request.build_opener(redirects, *handlers), request, part) as answer:
         start = _start(answer, have)
         length = int(answer.headers.get("Content-Length") or 0)
         total = start + length if length else 0
@@ -140,7 +165,9 @@ def _answer(
         if error.code == 416:  # the file has become shorter than what is here
             discard(part)
             raise _Broken(told) from error
-        raise _Broken(told) if error.code in TRY_AGAIN else AddressFailed(told) from error
+        if error.code in TRY_AGAIN:
+            raise _Broken(told, _pause(error.headers.get("Retry-After")), error.code) from error
+        raise AddressFailed(told, error.code) from error
     except urllib.error.URLError as error:
         if isinstance(error.reason, SSLCertVerificationError):
             raise AddressFailed(f"its certificate is not valid: {error.reason.verify_message}") from error
@@ -149,11 +176,16 @@ def _answer(
         raise _Broken(f"the connection broke off: {error or type(error).__name__}") from error
 
 
+def _pause(text: str | None) -> float:
+    """Seconds of a Retry-After header, if it says seconds: at most LONGEST_PAUSE."""
+    return min(float(text), LONGEST_PAUSE) if text is not None and text.isdecimal() else 0.0
+
+
 def _start(answer: HTTPResponse, have: int) -> int:
     """The place in the file at which the answer begins."""
     kind = answer.headers.get_content_type()
     if kind == "text/html":
-        raise AddressFailed("answered with a web page, not with weights")
+        raise AddressFailed("answered with a web page, not with the file")
     if answer.status != 206:
         return 0
     found = re.match(r"bytes (\d+)-", answer.headers.get("Content-Range", ""))
@@ -192,15 +224,17 @@ def _need_space(part: Path, wanted: int) -> None:
 
 
 class _Redirects(urllib.request.HTTPRedirectHandler):
-    """Follows to https only, keeps secrets from other hosts, and notes the hash that Hugging Face states."""
+    """Follows to https only (`plain`: from http also to http), keeps secrets from other hosts, notes stated hashes."""
 
-    def __init__(self) -> None:
-        self.stated = ""
+    def __init__(self, plain: bool = False) -> None:
+        self.stated, self._plain = "", plain
 
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
-        if not _safe(newurl) or (urlsplit(newurl).scheme == "http" and urlsplit(req.full_url).scheme != "http"):
+        if not _safe(newurl, self._plain) or (
+            urlsplit(newurl).scheme == "http" and urlsplit(req.full_url).scheme != "http"
+        ):
             raise AddressFailed("leads to an address that is not https")
         found = re.fullmatch(r'"?([0-9a-f]{64})"?', headers.get("X-Linked-Etag", ""))
         self.stated = found[1] if found else self.stated
@@ -210,9 +244,9 @@ class _Redirects(urllib.request.HTTPRedirectHandler):
         return request
 
 
-def _safe(address: str) -> bool:
+def _safe(address: str, plain: bool) -> bool:
     parts = urlsplit(address)
-    return parts.scheme == "https" or (parts.scheme == "http" and parts.hostname in LOOPBACK)
+    return parts.scheme == "https" or (parts.scheme == "http" and (plain or parts.hostname in LOOPBACK))
 
 
 def _version(headers: HTTPMessage) -> str:

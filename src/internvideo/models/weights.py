@@ -9,7 +9,6 @@ import json
 import os
 import re
 import sys
-import warnings
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -265,8 +264,7 @@ def _read_pickle(path: Path) -> object:
             foreign = sorted(torch.serialization.get_unsafe_globals_in_checkpoint(path))
         _no_code(path, foreign)
         stand_ins: list[Any] = [(_Number if name.startswith("numpy.") else _Settings, name) for name in foreign]
-        with torch.serialization.safe_globals(stand_ins), warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # remarks on how the pickle was written
+        with torch.serialization.safe_globals(stand_ins):
             return torch.load(path, map_location="cpu", weights_only=True)
     except WeightsError:
         raise
