@@ -4,13 +4,14 @@ The one place that knows how the joined table of the store names its columns for
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from internvideo.store.best_caption import best_first, texts_of
+from internvideo.store.columns import Columns
 from internvideo.store.dataset import Dataset
 
 CAPTION_SCHEMA = pa.schema(
@@ -36,20 +37,29 @@ def clips_of(dataset: Dataset, clip_set: str, view: str | None = None) -> pa.Tab
     sidecar files state, else where the video was taken from, else the video.
     view: only its clips.
     """
-    table = dataset.table(clip_set, view=view)
+    if view is None:
+        return columns_of(dataset, clip_set).to_table()
+    return _named(Columns.of(dataset.table(clip_set, view=view)), clip_set).to_table()
+
+
+def columns_of(dataset: Dataset, clip_set: str) -> Columns:
+    """`clips_of`, of which a column is read when it is asked for."""
+    return _named(dataset.columns(clip_set), clip_set)
+
+
+def _named(table: Columns, clip_set: str) -> Columns:
     prefix = clip_set.replace("-", "_") + "_"
     names = [name.removeprefix(prefix) if name.removeprefix(prefix) in SPAN else name for name in table.column_names]
-    table = table.rename_columns(names)
+    table = table.renamed(names)
     if STATED_SOURCE not in names:
         return table
-    source = pc.coalesce(table[STATED_SOURCE], table["source"])
-    return table.set_column(names.index("source"), "source", source)
+    return table.having("source", pa.string(), lambda: pc.coalesce(table[STATED_SOURCE], table["source"]))
 
 
-def captions_of(dataset: Dataset, clips: pa.Table) -> pa.Table:
-    """All texts of these clips, `CAPTION_SCHEMA`, of each clip the best first."""
+def captions_of(dataset: Dataset, clips: pa.Table, videos: Collection[str] | None = None) -> pa.Table:
+    """All texts of these clips, `CAPTION_SCHEMA`, of each clip the best first. videos: theirs, if they are few."""
     keys = ["video", "stream", "start", "end"]
-    joined = texts_of(dataset).join(clips.select(["clip", *keys]), keys, join_type="inner")
+    joined = texts_of(dataset, videos).join(clips.select(["clip", *keys]), keys, join_type="inner")
     return best_first(joined.select(CAPTION_SCHEMA.names).cast(CAPTION_SCHEMA))
 
 

@@ -15,6 +15,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from internvideo.errors import UsageError, nearest
+from internvideo.store.columns import Columns
+from internvideo.store.shards import sort_by
 
 if TYPE_CHECKING:
     import duckdb
@@ -36,7 +38,7 @@ _REFUSED_PARTS = {
 }
 
 
-def true_rows(table: pa.Table, expression: str, what: str) -> tuple[np.ndarray, np.ndarray]:
+def true_rows(table: Columns | pa.Table, expression: str, what: str) -> tuple[np.ndarray, np.ndarray]:
     """Where an expression over the columns of `table` is true, and where it is unknown (NULL): two (N,) bool arrays.
 
     NaN in a column is unknown, as NULL is. what: names the expression in errors, such as "rule `long enough`".
@@ -47,14 +49,16 @@ def true_rows(table: pa.Table, expression: str, what: str) -> tuple[np.ndarray, 
 
     engine = _engine()
     try:
-        _check(engine, expression, table.column_names, what)
-        engine.register(_TABLE, _with_nulls(table).append_column(_ROW, pa.array(np.arange(table.num_rows))))
+        named = _check(engine, expression, table.column_names, what)
+        columns = {name: table[name] for name in table.column_names if name.lower() in named}
+        rows = pa.table({**columns, _ROW: pa.array(np.arange(table.num_rows))})
+        engine.register(_TABLE, _with_nulls(rows))
         answer = engine.sql(f'SELECT ({expression}\n) AS answer, "{_ROW}" FROM {_TABLE}')
         kind = str(answer.types[0])
         if kind not in ("BOOLEAN", '"NULL"'):
             hint = "compare it with something, such as `seconds >= 2`"
             raise UsageError(f"{what}: `{expression}` is not yes or no but {kind}", hint)
-        found = answer.to_arrow_table().sort_by(_ROW)["answer"].cast(pa.bool_()).combine_chunks()
+        found = sort_by(answer.to_arrow_table(), [_ROW])["answer"].cast(pa.bool_()).combine_chunks()
     except duckdb.Error as error:
         sentence = str(error).splitlines()[0].partition(": ")[2] or str(error).splitlines()[0]
         hint = "write a DuckDB expression over the columns of the clips"
@@ -74,8 +78,11 @@ def _engine() -> "duckdb.DuckDBPyConnection":
     return duckdb.connect(config=_LOCKED)
 
 
-def _check(engine: "duckdb.DuckDBPyConnection", expression: str, columns: list[str], what: str) -> None:
-    """Refuse all but one expression over these columns, of functions that depend on their arguments alone."""
+def _check(engine: "duckdb.DuckDBPyConnection", expression: str, columns: list[str], what: str) -> set[str]:
+    """Refuse all but one expression over these columns, of functions that depend on their arguments alone.
+
+    The words in it that may be columns, in lower case.
+    """
     if not expression.strip():
         raise UsageError(f"{what} is empty", "write an expression over the columns, such as `seconds >= 2`")
     rows = engine.execute("SELECT json_serialize_sql(?::VARCHAR)", [f"SELECT ({expression}\n)"]).fetchall()
@@ -94,6 +101,7 @@ def _check(engine: "duckdb.DuckDBPyConnection", expression: str, columns: list[s
         reason = _REFUSED_PARTS.get(str(part.get("class"))) or _changing().get(function)
         if reason:
             raise UsageError(f"{what}: `{expression}` {reason}", "a rule sees one clip; ranks compare clips")
+    return {str(name).lower() for part in parts for name in part.get("column_names", ())}
 
 
 def _missing_column(parts: list[dict[str, Any]], columns: list[str]) -> str | None:

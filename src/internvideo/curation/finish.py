@@ -8,10 +8,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from internvideo.config import plain
-from internvideo.curation.clip_tables import clips_of
+from internvideo.curation.clip_tables import columns_of
 from internvideo.curation.operator import DatasetOperator, Operator
 from internvideo.curation.planner import reads, spec_of
 from internvideo.curation.select import Selection, ViewRecipe, one_by_one, select
+from internvideo.store.columns import Columns
 from internvideo.store.dataset import Dataset
 from internvideo.store.places import PLACES
 from internvideo.store.values import WHOLE, OperatorSpec
@@ -61,7 +62,7 @@ def make_views(
 
     View -> operators: those that were not made because these have no values.
     """
-    tables: dict[str, pa.Table] = {}
+    tables: dict[str, Columns] = {}
     there, lacking = dataset.operators(), dict[str, tuple[str, ...]]()
     for recipe in recipes:
         if missing := tuple(name for name in recipe.asks if name not in there):
@@ -69,7 +70,7 @@ def make_views(
             continue
         tell(f"view {recipe.name}")
         if recipe.clip_set not in tables:
-            tables[recipe.clip_set] = with_seconds(clips_of(dataset, recipe.clip_set))
+            tables[recipe.clip_set] = with_seconds(columns_of(dataset, recipe.clip_set))
         table = tables[recipe.clip_set]
         for one in one_by_one(table, recipe):
             selection = select(table, one)
@@ -77,9 +78,9 @@ def make_views(
     return lacking
 
 
-def with_seconds(clips: pa.Table) -> pa.Table:
+def with_seconds(clips: Columns) -> Columns:
     """The same clips with their length, a column that rules can name."""
-    return clips.append_column("seconds", pc.subtract(clips["end_seconds"], clips["start_seconds"]))
+    return clips.having("seconds", pa.float64(), lambda: pc.subtract(clips["end_seconds"], clips["start_seconds"]))
 
 
 def describe(recipe: ViewRecipe, selection: Selection) -> Mapping[str, Any]:

@@ -16,6 +16,8 @@ import pyarrow as pa
 
 from internvideo.curation.expressions import true_rows
 from internvideo.errors import UsageError, nearest
+from internvideo.store.columns import Columns
+from internvideo.store.shards import sort_by
 
 KEY = ("video", "stream", "start", "end")
 SIMILARITY = "semantic_similarity"  # to the better clip that is most alike
@@ -125,7 +127,7 @@ class Selection:
     dropped_by: list[str | None]
 
 
-def select(table: pa.Table, view: ViewRecipe) -> Selection:
+def select(table: Columns | pa.Table, view: ViewRecipe) -> Selection:
     """Choose clips. table: one row per clip with the columns `KEY`, the columns that the steps name, and `source`
     where a step compares within sources; a null source is the video itself.
 
@@ -171,16 +173,16 @@ class _Funnel:
         self.dropped_by[lost] = name
 
 
-def _chosen(table: pa.Table, funnel: _Funnel, ranks: dict[str, np.ndarray]) -> Selection:
+def _chosen(table: Columns | pa.Table, funnel: _Funnel, ranks: dict[str, np.ndarray]) -> Selection:
     rows = np.flatnonzero(funnel.alive)
     chosen = table.select(KEY).take(rows)
     for name, column in ranks.items():
         chosen = chosen.append_column(name, pa.array(column[rows], pa.float64(), from_pandas=True))
-    chosen = chosen.sort_by([(name, "ascending") for name in KEY])
+    chosen = sort_by(chosen, KEY)
     return Selection(chosen.select(KEY), funnel.steps, chosen, funnel.dropped_by.tolist())
 
 
-def one_by_one(table: pa.Table, view: ViewRecipe) -> list[ViewRecipe]:
+def one_by_one(table: Columns | pa.Table, view: ViewRecipe) -> list[ViewRecipe]:
     """The views that a view with `by` stands for, the most frequent value first. Raises UsageError for a bad column."""
     if view.by is None:
         return [view]
@@ -196,7 +198,7 @@ def one_by_one(table: pa.Table, view: ViewRecipe) -> list[ViewRecipe]:
     return list(found.values())
 
 
-def numbers(table: pa.Table, column: str, what: str) -> np.ndarray:
+def numbers(table: Columns | pa.Table, column: str, what: str) -> np.ndarray:
     """(N,) float64, NaN where the value is not known. Raises UsageError for a column that is not there or no number."""
     if column not in table.column_names:
         raise UsageError(f"{what}: there is no column `{column}`", nearest(column, table.column_names))
@@ -235,7 +237,7 @@ def places_within(worth: np.ndarray, chance: np.ndarray, groups: np.ndarray, ali
     return places
 
 
-def draw(table: pa.Table, view: ViewRecipe, alive: np.ndarray) -> np.ndarray:
+def draw(table: Columns | pa.Table, view: ViewRecipe, alive: np.ndarray) -> np.ndarray:
     """(N,) bool: which living clips the sampler of a view draws.
 
     An exponential race: with E ~ Exp(1) for every clip, the smallest E / weight win. This is drawing one after the
@@ -254,7 +256,7 @@ def draw(table: pa.Table, view: ViewRecipe, alive: np.ndarray) -> np.ndarray:
     return drawn
 
 
-def uniforms(table: pa.Table, seed: int) -> np.ndarray:
+def uniforms(table: Columns | pa.Table, seed: int) -> np.ndarray:
     """(N,) float64 in (0, 1): chance of every clip, from the seed and its key alone, the same on every machine.
 
     A hash of seed and video (BLAKE2b), into which the other parts of the key are mixed with the finaliser of
@@ -282,7 +284,7 @@ def _mixed(state: np.ndarray) -> np.ndarray:
     return mixed
 
 
-def _groups(table: pa.Table, within: str) -> np.ndarray:
+def _groups(table: Columns | pa.Table, within: str) -> np.ndarray:
     """(N,) int64: which rows are compared with each other."""
     if within == "all":
         return np.zeros(table.num_rows, np.int64)

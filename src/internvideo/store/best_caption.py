@@ -3,7 +3,7 @@
 A choice among texts that are there; makes none.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,13 +30,13 @@ TEXTS = pa.schema(
 )
 
 
-def texts_of(dataset: Dataset) -> pa.Table:
-    """All texts about the clips of a dataset, `TEXTS`: those that people wrote have the smaller items."""
+def texts_of(dataset: Dataset, videos: Collection[str] | None = None) -> pa.Table:
+    """All texts about the clips of a dataset (or of some videos of it), `TEXTS`: those of people have smaller items."""
     tables = [TEXTS.empty_table()]
     current = dataset.operators()
     for place, name in enumerate(OPERATORS):
         if name in current:
-            rows = dataset.rows(name)
+            rows = dataset.rows(name, videos)
             columns = [
                 rows[field.name].cast(field.type)
                 if field.name in rows.column_names

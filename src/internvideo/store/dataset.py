@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from internvideo.errors import StoreError, nearest
 from internvideo.records import Clip
 from internvideo.store import durable, journal_lines, manifest, places, shards, status, values, views
+from internvideo.store.columns import Columns
 from internvideo.store.faults import shown, told
 from internvideo.store.findings import Problem
 from internvideo.store.garbage import Garbage, garbage, sweep
@@ -135,13 +136,17 @@ class Dataset:
         `probe` are `video_<column>`; path (printable), source (the video itself, if none was named), licence, evidence.
         view: only the clips of this view.
         """
-        specs = self.operators()
-        self._clip_set(clip_set, specs)
-        table = Join(self.path, specs, clip_set, self.manifest.shards, self.withheld()).table()
+        table = self.columns(clip_set).to_table()
         if view is None:
             return table
         keys = SPAN_KEY.names
         return shards.sort_by(table.join(self.view(view).select(keys), keys, join_type="left semi"), keys)
+
+    def columns(self, clip_set: str = "shots") -> Columns:
+        """`table`, of which a column is read when it is asked for."""
+        specs = self.operators()
+        self._clip_set(clip_set, specs)
+        return Join(self.path, specs, clip_set, self.manifest.shards, self.withheld()).columns()
 
     # Views, judgements, removals
 

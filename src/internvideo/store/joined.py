@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ import pyarrow.parquet as pq
 
 from internvideo.errors import StoreError
 from internvideo.store import durable, shards
+from internvideo.store.columns import Columns
 from internvideo.store.places import PLACES
 from internvideo.store.schema_text import is_scalar
 from internvideo.store.values import SPAN_KEY, OperatorSpec, shard_name
@@ -38,18 +40,32 @@ class Join:
     count: int  # shards
     withheld: Collection[str]
 
-    def table(self) -> pa.Table:
-        """One row per clip, sorted by key; columns: see `Dataset.table`."""
+    def columns(self) -> Columns:
+        """One row per clip, sorted by key; columns: see `Dataset.table`. Cached ones are read when asked for."""
         path = self.cache_path()
         if path.is_file():
             try:
-                return pq.read_table(pa.BufferReader(path.read_bytes()))
+                return self._cached(path)
             except (pa.ArrowException, OSError):
                 pass  # damaged: made again
         table = self._joined()
         if table.num_rows >= CACHE_ROWS:
             self._keep(path, table)
-        return table
+        return Columns.of(table)
+
+    def _cached(self, path: Path) -> Columns:
+        """The columns of a cache file. It stays open: it may be replaced meanwhile."""
+        file = pq.ParquetFile(path.open("rb"), page_checksum_verification=True)
+
+        def read(name: str) -> pa.ChunkedArray:
+            try:
+                return file.read([name])[name]
+            except (pa.ArrowException, OSError):  # a damaged page
+                durable.remove_disposable(path)
+                return self._joined()[name]
+
+        kinds = {field.name: field.type for field in file.schema_arrow}
+        return Columns(file.metadata.num_rows, {name: (kind, partial(read, name)) for name, kind in kinds.items()})
 
     def cache_path(self) -> Path:
         """Where the table is kept: named by the shard files that it is made from."""
@@ -64,7 +80,7 @@ class Join:
     def _keep(self, path: Path, table: pa.Table) -> None:
         """Best effort: a folder that cannot be written is read all the same."""
         sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd", compression_level=1)
+        pq.write_table(table, sink, compression="zstd", compression_level=1, write_page_checksum=True)
         if durable.write_disposable(path, bytes(sink.getvalue())):
             for old in path.parent.glob(f"table-{self.clip_set}-*.parquet"):
                 if old != path:

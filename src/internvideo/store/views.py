@@ -35,7 +35,8 @@ def save(
     if not NAME.fullmatch(name):
         raise ValueError(f"view name `{name}`: use lower case letters, digits, `-` and `_`, at most 64")
     keys = ids.select(SPAN_KEY.names).cast(SPAN_KEY)
-    keys = shards.sort_by(keys.group_by(SPAN_KEY.names).aggregate([]), SPAN_KEY.names)
+    if not shards.is_sorted(keys, SPAN_KEY.names):
+        keys = shards.sort_by(keys.group_by(SPAN_KEY.names).aggregate([]), SPAN_KEY.names)
     text = toml_text.dumps({**description, MADE_FROM: made_from})
     tomllib.loads(text)
     schema = SPAN_KEY.with_metadata({DESCRIPTION: text.encode("utf-8")})

@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path, PurePath
 from typing import cast
@@ -14,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from internvideo import __version__
-from internvideo.curation.clip_tables import captions_of, clips_of, files_of
+from internvideo.curation.clip_tables import captions_of, columns_of, files_of
 from internvideo.curation.finish import with_seconds
 from internvideo.curation.report.data import Facts, FailedFile, Member, Relation, ReportData, Step, Threshold
 from internvideo.curation.report.page import render
@@ -23,6 +24,7 @@ from internvideo.curation.report.wording import number
 from internvideo.curation.select import Rank, Rule, ViewRecipe, select
 from internvideo.errors import UsageError
 from internvideo.store import durable
+from internvideo.store.columns import Columns
 from internvideo.store.dataset import Dataset
 
 KEY = ("video", "stream", "start", "end")
@@ -83,15 +85,10 @@ def write_report(dataset: Dataset, view: str | None, out: Path | None = None, *,
 
 def report_data(dataset: Dataset, view: str | None, *, facts: Sequence[Facts] = ()) -> ReportData:
     """What the report of a view tells; see `write_report`."""
-    description = dataset.view_description(view) if view else {}
-    table = clips_of(dataset, str(description.get("clip_set", "shots")))
-    kept = _is_in(table, dataset.view(view)) if view else np.ones(table.num_rows, bool)
-    dropped_by, thresholds = _verdicts(table, description)
-    clips = table.append_column("kept", pa.array(kept))
-    clips = clips.append_column("dropped_by", pc.if_else(pa.array(kept), pa.scalar(None, pa.string()), dropped_by))
-    failures = _failures(dataset)
-    names = _without_folders([*pc.fill_null(table["path"], "").to_pylist(), *(failure.name for failure in failures)])
-    clips = clips.append_column("name", pa.array(names[: table.num_rows], pa.string()))
+    seen = ViewedClips(dataset, view)
+    table, failures = seen.table.to_table(), seen.failures
+    clips = table.append_column("kept", pa.array(seen.kept)).append_column("dropped_by", seen.dropped_by)
+    clips = clips.append_column("name", pa.array(seen.names, pa.string()))
     status = dataset.status()
     videos = dataset.rows("probe") if "probe" in dataset.operators() else pa.table({"video": pa.array([], pa.string())})
     return ReportData(
@@ -102,33 +99,89 @@ def report_data(dataset: Dataset, view: str | None, *, facts: Sequence[Facts] = 
         videos=videos,
         files=status.files + sum(status.unidentified.values()),
         copies=max(0, status.files - (status.videos - status.gone)),
-        failures=[replace(f, name=name) for f, name in zip(failures, names[table.num_rows :], strict=True)],
-        funnel=_funnel(description),
-        thresholds=thresholds,
-        groups=_groups(table),
+        failures=failures,
+        funnel=seen.funnel,
+        thresholds=seen.thresholds,
+        groups=seen.groups,
         recipe=dataset.manifest.recipe,
         operators=[(name, spec.key) for name, spec in dataset.operators().items() if name != "places"],
-        facts=[*facts, *_rates(dataset), VERSIONS],
+        facts=[*facts, *facts_of(dataset)],
     )
 
 
-def _verdicts(table: pa.Table, description: Mapping[str, object]) -> tuple[pa.Array, list[Threshold]]:
-    """(N,) string: the step of the view that drops each clip, `ELSE` if there is none; and what rules ask of numbers.
+class ViewedClips:
+    """The clips of a view's clip set, and what is known of them under the view; each fact is made when it is asked for.
 
-    The view is applied again: it keeps the ids of its clips only. Where that fails, because the dataset has changed
-    since, no rule is named.
+    table: as `clip_tables.columns_of`. view: None for all clips of the set. Raises StoreError for an unknown view.
     """
-    recipe = _view_recipe(description.get("recipe"))
-    clips = with_seconds(table)
-    try:
-        reasons = select(clips, recipe).dropped_by if recipe else [None] * table.num_rows
-    except UsageError:
-        reasons = [None] * table.num_rows
-    asked = [
-        threshold for rule in (recipe.all_rules if recipe else ()) for threshold in thresholds_of(rule.name, rule.keep)
-    ]
-    known = [threshold for threshold in asked if _is_number(clips, threshold.column)]
-    return pc.fill_null(pa.array(reasons, pa.string()), ELSE), known
+
+    def __init__(self, dataset: Dataset, view: str | None) -> None:
+        self._dataset, self._view = dataset, view
+        self._description = dataset.view_description(view) if view else {}
+        self.clip_set = str(self._description.get("clip_set", "shots"))
+        self.table = columns_of(dataset, self.clip_set)
+        self._recipe = _view_recipe(self._description.get("recipe"))
+        self._failures = _failures(dataset)
+
+    @cached_property
+    def kept(self) -> np.ndarray:
+        """(N,) bool: which are in the view."""
+        if self._view is None:
+            return np.ones(self.table.num_rows, bool)
+        return _is_in(self.table, self._dataset.view(self._view))
+
+    @cached_property
+    def dropped_by(self) -> pa.Array:
+        """(N,) string: the step of the view that drops each clip, `ELSE` if none is known, null for kept ones.
+
+        The view is applied again: it keeps the ids of its clips only. Where that fails, because the dataset has changed
+        since, no rule is named.
+        """
+        try:
+            reasons = select(with_seconds(self.table), self._recipe).dropped_by if self._recipe else None
+        except UsageError:
+            reasons = None
+        known = pa.array(reasons or [None] * self.table.num_rows, pa.string())
+        return pc.if_else(pa.array(self.kept), pa.scalar(None, pa.string()), pc.fill_null(known, ELSE))
+
+    @cached_property
+    def thresholds(self) -> list[Threshold]:
+        """What rules ask of numbers."""
+        asked = [
+            t for rule in (self._recipe.all_rules if self._recipe else ()) for t in thresholds_of(rule.name, rule.keep)
+        ]
+        schema = with_seconds(self.table).schema
+        return [threshold for threshold in asked if _is_number(schema, threshold.column)]
+
+    @property
+    def funnel(self) -> list[Step]:
+        return _funnel(self._description)
+
+    @cached_property
+    def _shown(self) -> tuple[list[str], list[str]]:
+        """Names of the clips' files and of failures, without the folder that all share."""
+        paths = pc.fill_null(self.table["path"], "").combine_chunks().dictionary_encode()
+        known = paths.dictionary.to_pylist()
+        names = _without_folders([*known, *(failure.name for failure in self._failures)])
+        return pa.array(names[: len(known)], pa.string()).take(paths.indices).to_pylist(), names[len(known) :]
+
+    @property
+    def names(self) -> list[str]:
+        return self._shown[0]
+
+    @cached_property
+    def failures(self) -> list[FailedFile]:
+        return [replace(f, name=name) for f, name in zip(self._failures, self._shown[1], strict=True)]
+
+    @cached_property
+    def groups(self) -> list[list[Member]]:
+        """Groups of near-duplicates, keepers first, then the most similar."""
+        return _groups(self.table)
+
+
+def facts_of(dataset: Dataset) -> list[Facts]:
+    """Rates of the last run, and versions."""
+    return [*_rates(dataset), VERSIONS]
 
 
 def thresholds_of(rule: str, expression: str) -> list[Threshold]:
@@ -149,8 +202,8 @@ def thresholds_of(rule: str, expression: str) -> list[Threshold]:
     return found
 
 
-def _is_number(table: pa.Table, column: str) -> bool:
-    kind = table.schema.field(column).type if column in table.column_names else pa.null()
+def _is_number(schema: pa.Schema, column: str) -> bool:
+    kind = schema.field(column).type if column in schema.names else pa.null()
     return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind))
 
 
@@ -169,13 +222,19 @@ def _view_recipe(stored: object) -> ViewRecipe | None:
         return None
 
 
-def _is_in(table: pa.Table, ids: pa.Table) -> np.ndarray:
+def _is_in(table: Columns, ids: pa.Table) -> np.ndarray:
     """(N,) bool: which rows of the table have a key in `ids`."""
-    rows = table.select(KEY).append_column("row", pa.array(np.arange(table.num_rows)))
-    found = rows.join(ids.select(KEY), list(KEY), join_type="left semi")["row"].to_numpy()
-    inside = np.zeros(table.num_rows, bool)
-    inside[found] = True
-    return inside
+    keys = table.select(KEY)
+    videos = pa.chunked_array([*keys["video"].chunks, *ids["video"].chunks]).combine_chunks().dictionary_encode()
+    number, count = videos.indices.to_numpy(), table.num_rows
+    rest = [np.concatenate([keys[name].to_numpy(), ids[name].to_numpy()]).astype(np.int64) for name in KEY[1:]]
+    order = np.lexsort([*rest[::-1], number])  # stable: of equal keys that of the table comes first
+    same = np.ones(max(len(order) - 1, 0), bool)
+    for column in (number, *rest):
+        same &= column[order][1:] == column[order][:-1]
+    inside = np.zeros(len(order), bool)
+    inside[order[:-1][same]] = True
+    return inside[:count]
 
 
 def _captions(dataset: Dataset, clips: pa.Table) -> pa.Table:
@@ -218,15 +277,16 @@ def _funnel(description: Mapping[str, object]) -> list[Step]:
     return [Step(str(s["rule"]), int(s["in"]), int(s["kept"]), int(s.get("unknown", 0))) for s in steps]
 
 
-def _groups(table: pa.Table) -> list[list[Member]]:
-    """Groups of near-duplicates, keepers first, then the most similar."""
+def _groups(table: Columns) -> list[list[Member]]:
     if "duplicates_group" not in table.column_names:
         return []
     groups: dict[str, list[Member]] = {}
-    columns = (table[f"duplicates_{name}"].to_pylist() for name in ("group", "keeper", "similarity"))
-    for row, (group, keeper, similarity) in enumerate(zip(*columns, strict=True)):
-        if group is not None:
-            groups.setdefault(group, []).append(Member(row, bool(keeper), similarity))
+    rows = np.flatnonzero(pc.is_valid(table["duplicates_group"]).to_numpy())
+    columns = (
+        table[f"duplicates_{name}"].take(pa.array(rows)).to_pylist() for name in ("group", "keeper", "similarity")
+    )
+    for row, group, keeper, similarity in zip(rows.tolist(), *columns, strict=True):
+        groups.setdefault(group, []).append(Member(row, bool(keeper), similarity))
     return [
         sorted(members, key=lambda member: (not member.keeper, -(member.similarity or 0.0), member.clip))
         for _, members in sorted(groups.items(), key=lambda item: item[1][0].clip)
