@@ -150,13 +150,13 @@ def timed(call: Callable[[], object]) -> float:
 
 def questions(folder: Path) -> dict[str, float]:
     """Seconds of each question, in one process, and the memory that it took."""
-    from internvideo.curation.clip_tables import clips_of
+    from internvideo.curation.clip_tables import columns_of
     from internvideo.curation.finish import make_views
     from internvideo.curation.presets import DEFAULT_VIEWS
     from internvideo.jobs.browse import Browser, Range
 
     dataset = Dataset(folder)
-    found = {"first build of the table": timed(lambda: clips_of(dataset, "shots"))}
+    found = {"first build of the table": timed(lambda: columns_of(dataset, "shots"))}
     view = DEFAULT_VIEWS[0]
     with dataset.writer() as writer:
         found["first view"] = timed(lambda: make_views(writer, dataset, [view], lambda _: None))

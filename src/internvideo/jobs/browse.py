@@ -4,9 +4,11 @@ Made from the same data as the report, so both tell the same.
 """
 
 import math
+import os
 import re
 import time
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -79,9 +81,17 @@ class Browser:
             "failures": [
                 {"name": f.name, "kind": f.kind, "message": f.message, "advice": f.advice} for f in seen.failures[:MOST]
             ],
-            "columns": [self._column(name) for name in self.columns],
+            "columns": self._all_columns(),
             "facts": [{"title": f.title, "rows": list(f.rows), "note": f.note} for f in facts_of(self._dataset)],
         }
+
+    def _all_columns(self) -> list[dict[str, Any]]:
+        """Side by side: reading and counting run outside the interpreter lock."""
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as threads:
+            kept = threads.submit(lambda: self._seen.kept)
+            list(threads.map(self.numbers, self._numeric))
+            kept.result()
+            return list(threads.map(self._column, self.columns))
 
     def _group_count(self) -> int:
         if GROUP not in self._table.column_names:
@@ -96,14 +106,17 @@ class Browser:
         return self._numbers[column]
 
     @cached_property
-    def columns(self) -> list[str]:
-        """Numbers that differ from clip to clip, those with thresholds first."""
-        numeric = [
+    def _numeric(self) -> list[str]:
+        return [
             field.name
             for field in self._table.schema
             if (pa.types.is_integer(field.type) or pa.types.is_floating(field.type)) and SHOWN.fullmatch(field.name)
         ]
-        varied = [name for name in numeric if (v := _known(self.numbers(name))).max() > v.min()]
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Numbers that differ from clip to clip, those with thresholds first."""
+        varied = [name for name in self._numeric if (v := _known(self.numbers(name))).max() > v.min()]
         asked = list(dict.fromkeys(threshold.column for threshold in self._seen.thresholds))
         return list(dict.fromkeys([*(name for name in asked if name in varied), LENGTH, *varied]))
 
@@ -118,7 +131,7 @@ class Browser:
         asked = next((one for one in ranges if one.column == border), None)
         if asked is not None and (edge := asked.low if asked.low is not None else asked.high) is not None:
             values = self.numbers(asked.column)
-            order = np.argsort(np.where(np.isfinite(values), np.abs(values - edge), np.inf), kind="stable")[:12]
+            order = smallest(np.where(np.isfinite(values), np.abs(values - edge), np.inf), 12)
             order = order[np.argsort(values[order], kind="stable")]
             near = [{**self.card(int(row)), "value": _plain(values[row])} for row in order if np.isfinite(values[row])]
         return {"count": int(inside.sum()), "of": len(inside), "bars": bars, "border": near}
@@ -228,7 +241,7 @@ class Browser:
 
     def _bars(self, name: str, inside: np.ndarray) -> Mapping[str, Any]:
         marks = [threshold.value for threshold in self._seen.thresholds if threshold.column == name]
-        made = histogram(self.numbers(name), inside, marks=marks)
+        made = histogram(self.numbers(name), inside, marks=marks, median=False)
         return {
             "edges": [_plain(edge) for edge in made.edges],
             "inside": made.kept.tolist(),
@@ -237,6 +250,16 @@ class Browser:
             "highest": _plain(made.highest),
             "missing": made.missing,
         }
+
+
+def smallest(values: np.ndarray, count: int) -> np.ndarray:
+    """Rows of the smallest values, the smallest first, of equals the earlier row. Sorts few, whatever there is."""
+    count = min(count, len(values))
+    if not count:
+        return np.empty(0, np.int64)
+    few = np.flatnonzero(values <= np.partition(values, count - 1)[count - 1])
+    found: np.ndarray = few[np.argsort(values[few], kind="stable")][:count]
+    return found
 
 
 def _known(values: np.ndarray) -> np.ndarray:

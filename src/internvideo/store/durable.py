@@ -43,12 +43,15 @@ def write_atomic(path: Path, data: bytes, *, sync_parent: bool = True) -> None:
         sync_folder(path.parent)
 
 
-def write_disposable(path: Path, data: bytes) -> bool:
-    """Put derived data at `path` if possible, not synced; whether it worked. Any process may do it at any time."""
+def write_disposable(path: Path, data: bytes | Callable[[Path], None]) -> bool:
+    """Put derived data (or what a function writes) at `path` if possible, not synced; whether it worked.
+
+    Any process may do it at any time.
+    """
     temporary = path.with_name(f"{path.name}.{os.getpid()}{TEMPORARY}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.write_bytes(data)
+        temporary.write_bytes(data) if isinstance(data, bytes) else data(temporary)
         temporary.replace(path)
     except OSError:
         remove_disposable(temporary)

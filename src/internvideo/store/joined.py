@@ -49,9 +49,10 @@ class Join:
             except (pa.ArrowException, OSError):
                 pass  # damaged: made again
         table = self._joined()
-        if table.num_rows >= CACHE_ROWS:
-            self._keep(path, table)
-        return Columns.of(table)
+        if table.num_rows < CACHE_ROWS or not self._keep(path, table):
+            return Columns.of(table)
+        del table  # of a million clips it is a gigabyte
+        return self._cached(path)
 
     def _cached(self, path: Path) -> Columns:
         """The columns of a cache file. It stays open: it may be replaced meanwhile."""
@@ -77,14 +78,18 @@ class Join:
         digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
         return self.folder / CACHE / f"table-{self.clip_set}-{digest}.parquet"
 
-    def _keep(self, path: Path, table: pa.Table) -> None:
-        """Best effort: a folder that cannot be written is read all the same."""
-        sink = pa.BufferOutputStream()
-        pq.write_table(table, sink, compression="zstd", compression_level=1, write_page_checksum=True)
-        if durable.write_disposable(path, bytes(sink.getvalue())):
-            for old in path.parent.glob(f"table-{self.clip_set}-*.parquet"):
-                if old != path:
-                    durable.remove_disposable(old)
+    def _keep(self, path: Path, table: pa.Table) -> bool:
+        """Best effort: a folder that cannot be written is read all the same. Whether it is there now."""
+
+        def write(to: Path) -> None:
+            pq.write_table(table, to, compression="zstd", compression_level=1, write_page_checksum=True)
+
+        if not durable.write_disposable(path, write):
+            return False
+        for old in path.parent.glob(f"table-{self.clip_set}-*.parquet"):
+            if old != path:
+                durable.remove_disposable(old)
+        return True
 
     def _joined(self) -> pa.Table:
         base = self._rows(self.specs[self.clip_set], SPAN_KEY.names)
@@ -94,7 +99,12 @@ class Join:
             if name in columns:
                 raise StoreError(f"two columns of the joined table are called `{name}`", "rename one of the operators")
             columns[name] = column
-        return shards.sort_by(pa.table(columns), SPAN_KEY.names)
+        keys = pa.table({name: columns[name] for name in SPAN_KEY.names})
+        if not shards.is_sorted(keys, SPAN_KEY.names):
+            order = pc.sort_indices(keys, sort_keys=[(key, "ascending") for key in SPAN_KEY.names])
+            for name in columns:  # one by one: two copies of a million clips take two gigabytes
+                columns[name] = columns[name].take(order)
+        return pa.table(columns)
 
     def _operator_columns(self, base: pa.Table) -> Iterator[tuple[str, pa.ChunkedArray]]:
         found: list[tuple[pa.Table, pa.Array]] = []

@@ -223,18 +223,26 @@ def _view_recipe(stored: object) -> ViewRecipe | None:
 
 
 def _is_in(table: Columns, ids: pa.Table) -> np.ndarray:
-    """(N,) bool: which rows of the table have a key in `ids`."""
+    """(N,) bool: which rows of the table have a key in `ids`. Both are sorted by key.
+
+    By 64 bits of each key, which is quick; that the rows found are those asked for is looked at after.
+    """
     keys = table.select(KEY)
-    videos = pa.chunked_array([*keys["video"].chunks, *ids["video"].chunks]).combine_chunks().dictionary_encode()
-    number, count = videos.indices.to_numpy(), table.num_rows
+    videos = pa.chunked_array([*keys["video"].chunks, *ids["video"].chunks], pa.string()).combine_chunks()
+    number = videos.dictionary_encode().indices.to_numpy().astype(np.uint64)
     rest = [np.concatenate([keys[name].to_numpy(), ids[name].to_numpy()]).astype(np.int64) for name in KEY[1:]]
-    order = np.lexsort([*rest[::-1], number])  # stable: of equal keys that of the table comes first
-    same = np.ones(max(len(order) - 1, 0), bool)
-    for column in (number, *rest):
-        same &= column[order][1:] == column[order][:-1]
-    inside = np.zeros(len(order), bool)
-    inside[order[:-1][same]] = True
-    return inside[:count]
+    code = number
+    for column in rest:
+        code = code * np.uint64(0x9E3779B97F4A7C15) + column.view(np.uint64)
+    inside = np.isin(code[: table.num_rows], code[table.num_rows :])
+    there = keys.filter(pa.array(inside))
+    if there.num_rows == ids.num_rows and there.equals(ids.select(KEY)):
+        return inside
+    rows = keys.append_column("row", pa.array(np.arange(table.num_rows)))  # clips have gone since, or codes are equal
+    found = rows.join(ids.select(KEY), list(KEY), join_type="left semi")["row"].to_numpy()
+    inside = np.zeros(table.num_rows, bool)
+    inside[found] = True
+    return inside
 
 
 def _captions(dataset: Dataset, clips: pa.Table) -> pa.Table:

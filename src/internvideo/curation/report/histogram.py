@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 MOST_BARS = 28
+SOME = 50_000  # values that the ends of an axis are found by
 TAIL = 0.005  # share of the values on either side that may lie beyond the axis, so that one outlier does not squeeze it
 
 
@@ -40,25 +41,31 @@ class Histogram:
         return int((self.kept + self.dropped).max(initial=0))
 
 
-def histogram(values: np.ndarray, kept: np.ndarray, *, marks: Sequence[float] = (), whole: bool = False) -> Histogram:
+def histogram(
+    values: np.ndarray, kept: np.ndarray, *, marks: Sequence[float] = (), whole: bool = False, median: bool = True
+) -> Histogram:
     """Count `values` (N,) float64, NaN for missing, apart for `kept` (N,) bool and the rest.
 
-    marks: values that must lie on the axis (thresholds). whole: the values are whole numbers, so are the edges.
+    marks: values that must lie on the axis (thresholds). whole: the values are whole numbers, so are the edges. median:
+    False leaves it out (NaN), which takes half the time. Of very many values some tell where the axis ends.
     """
     known = np.isfinite(values)
-    present = values[known]
+    whole_column = bool(known.all())
+    present = values if whole_column else values[known]
+    some = present[:: max(1, len(present) // SOME)]
+    low, high = np.quantile(some, [TAIL, 1 - TAIL]) if len(present) else (0.0, 1.0)
     real = [mark for mark in marks if math.isfinite(mark)]
-    edges = _edges(present, real, whole)
+    edges = _edges(float(low), float(high), len(present), real, whole)
     if real:  # edges are rounded: a threshold may not fall off the axis by that
         edges[0], edges[-1] = min(edges[0], *real), max(edges[-1], *real)
-    inside = np.clip(np.searchsorted(edges, present, side="right") - 1, 0, len(edges) - 2)
-    of_kept = kept[known].astype(bool)
+    inside = _bars_of(present, edges)
     bars, blur = len(edges) - 1, 1e-6 * float(edges[1] - edges[0])  # edges are rounded
+    of_kept = np.bincount(inside[(kept if whole_column else kept[known]).astype(bool)], minlength=bars)
     return Histogram(
         edges=edges,
-        kept=np.bincount(inside[of_kept], minlength=bars),
-        dropped=np.bincount(inside[~of_kept], minlength=bars),
-        median=float(np.median(present)) if len(present) else math.nan,
+        kept=of_kept,
+        dropped=np.bincount(inside, minlength=bars) - of_kept,
+        median=float(np.median(present)) if median and len(present) else math.nan,
         lowest=float(present.min()) if len(present) else math.nan,
         highest=float(present.max()) if len(present) else math.nan,
         missing=int((~known).sum()),
@@ -67,17 +74,27 @@ def histogram(values: np.ndarray, kept: np.ndarray, *, marks: Sequence[float] = 
     )
 
 
-def _edges(present: np.ndarray, marks: Sequence[float], whole: bool) -> np.ndarray:
-    if not len(present):
-        low, high = 0.0, 1.0
-    else:
-        low, high = (float(edge) for edge in np.quantile(present, [TAIL, 1 - TAIL]))
-        if low > 0 and low < 0.35 * high:
-            low = 0.0  # an axis that nearly begins at zero begins there
+def _bars_of(present: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """(N,) int: the bar of each value, the outer ones for what lies beyond.
+
+    Bars are equally wide but for the outer ones, so a division finds them, to one: several times as fast as searching.
+    """
+    step = (edges[-2] - edges[1]) / (len(edges) - 3) if len(edges) > 3 else edges[1] - edges[0]
+    last = len(edges) - 2
+    bars = np.clip((present - edges[min(1, last)]) / step + min(1, last), 0, last).astype(np.int32)
+    bars -= present < edges[bars]
+    bars += present >= edges[bars + 1]
+    inside: np.ndarray = np.clip(bars, 0, last)
+    return inside
+
+
+def _edges(low: float, high: float, count: int, marks: Sequence[float], whole: bool) -> np.ndarray:
+    if count and low > 0 and low < 0.35 * high:
+        low = 0.0  # an axis that nearly begins at zero begins there
     low, high = min([low, *marks]), max([high, *marks])
     if high <= low:
         low, high = (low - 0.5, high + 0.5) if low else (0.0, 1.0)
-    wanted = min(MOST_BARS, max(8, round(2 * len(present) ** 0.4)))
+    wanted = min(MOST_BARS, max(8, round(2 * count**0.4)))
     step = round_step((high - low) / wanted)
     if whole:
         step = max(1.0, float(round(step)))
