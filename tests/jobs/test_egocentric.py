@@ -90,6 +90,28 @@ def test_hands_are_foretold(walks, capsys):
 
 
 @pytest.mark.slow
+def test_the_moment_of_change_is_found(tmp_path, capsys):
+    clips = []
+    for number in range(4):
+        frames = [square(40, 24, 20 if number < 3 and t > 8 + 16 * number else 230) for t in range(64)]
+        write_video(tmp_path / f"v{number}.mp4", frames, fps=Fraction(16), b_frames=0)
+        moment = {"state_change": number < 3, "parent_pnr_sec": 0.5 + number if number < 3 else None}
+        clips.append({"unique_id": f"c{number}", "video_uid": f"v{number}", "parent_start_sec": 0.0,
+                      "parent_end_sec": 4.0, **moment})  # fmt: skip
+    (tmp_path / "list.json").write_text(json.dumps({"clips": clips}))
+    text = RECIPE.format(data="ChangeData", objective="Classify", model="videomae-b-16-change-debug", epochs=60,
+                         rate=3e-3, where=f'annotations="{tmp_path}/list.json", videos="{tmp_path}"')  # fmt: skip
+    text = text.replace("egocentric import", "objectives import").replace("Classify()", "Classify(classes=17)")
+    (tmp_path / "recipe.py").write_text(text)
+    assert run_cli("train", tmp_path / "recipe.py", "--out", tmp_path / "run") == 0
+    capsys.readouterr()
+    words = ("evaluate", "change-moments", "--data", tmp_path / "list.json", "--root", tmp_path, "--json")
+    assert run_cli(*words, "--model", "videomae-b-16-change-debug", "--weights", tmp_path / "run" / "model") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["keyframe error"] < 0.5 and found["state change"] == 100
+
+
+@pytest.mark.slow
 def test_contacts_are_foretold(walks, capsys):
     rows, found = [], {}
     for number in range(4):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from internvideo.metrics.anticipation import anticipation_map, edit_distances, hand_displacement
+from internvideo.metrics.anticipation import anticipation_map, change_errors, edit_distances, hand_displacement
 from tests.metrics.test_detection import regions
 
 ALWAYS = lambda rows, truths: np.ones(len(rows), bool)  # noqa: E731
@@ -38,6 +38,14 @@ def test_frames_without_predictions_are_missed_unless_they_are_skipped():
     found = regions([("f", 3, (0, 0, 10, 10))], [0.9])
     assert anticipation_map(found, truths, ALWAYS) == 0.5
     assert anticipation_map(found, truths, ALWAYS, empty_frames="skip") == 1.0
+
+
+def test_the_moment_of_change_is_told_in_seconds():
+    scores = np.array([[0, 3, 0, 0, 1.0], [0, 0, 0, 1, 9.0], [0, 0, 0, 0, 1.0]])
+    found = change_errors(scores, np.array([3.0, 5.0, np.nan]), np.full(3, 8.0))
+    assert found["keyframe error"] == pytest.approx((0.0 + 2.0) / 2)  # the middles of four parts of two seconds
+    assert found["state change"] == pytest.approx(2 / 3)
+    assert np.isnan(change_errors(scores[2:], np.array([np.nan]), np.full(1, 8.0))["keyframe error"])
 
 
 def plain_edits(ours, theirs):

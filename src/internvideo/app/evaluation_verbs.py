@@ -1,6 +1,7 @@
 """`internvideo evaluate`: the verb that marks networks."""
 
 import argparse
+from typing import Any
 
 from internvideo.app.inference_verbs import model_options
 from internvideo.app.verb import Verb, show
@@ -108,10 +109,16 @@ def _localise(given: argparse.Namespace) -> int:
     from internvideo.jobs.labels import read_labels
     from internvideo.jobs.localise import run_localise
 
+    if given.labels and given.labels.endswith(".pbtxt"):
+        from internvideo.datasets.ava import read_label_map
+
+        labels: Any = read_label_map(given.labels)
+    else:
+        labels = read_labels(given.labels) if given.labels else ()
     found, code = run_localise(
         given.videos, head=given.head, head_name=given.head_model, model=given.model, weights=given.weights,
         windows=Windows(window=given.window, stride=given.stride),
-        labels=read_labels(given.labels) if given.labels else (),
+        labels=labels,
         top=given.top, least=given.least, picture=given.plot, film=given.video, ask=given.ask, boxes=given.boxes,
         device=given.device,
     )  # fmt: skip

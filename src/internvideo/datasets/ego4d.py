@@ -157,6 +157,32 @@ def read_picture_boxes(path: PathLike) -> tuple[list[PictureBoxes], dict[int, tu
     return found, {place: (identity, kinds[identity]) for identity, place in numbers.items()}
 
 
+@dataclass(frozen=True)
+class Change:
+    """A clip of `seconds` in which a thing changes or not; moment: seconds from its start to when it begins to."""
+
+    name: str
+    video: str
+    start: float  # in the video, seconds
+    seconds: float
+    moment: float | None
+
+
+def read_changes(path: PathLike) -> list[Change]:
+    """`fho_oscc-pnr_{train,val}.json`. A moment outside its clip is refused with the numbers."""
+    found = []
+    for clip in records(cell(record(json_file(path), f"`{path}`"), "clips", path), path):
+        start, end = (number(cell(clip, f"parent_{side}_sec", path), "time", path) for side in ("start", "end"))
+        name, at = str(cell(clip, "unique_id", path)), clip.get("parent_pnr_sec")
+        if not start < end:
+            raise BadList(f"`{path}`: the clip `{name}` goes from {start:g} to {end:g} s")
+        moment = number(at, "parent_pnr_sec", path) - start if clip.get("state_change") and at is not None else None
+        if moment is not None and not 0 <= moment <= end - start:
+            raise BadList(f"`{path}`: `{name}` changes {moment:g} s after its start, but lasts {end - start:g} s")
+        found.append(Change(name, str(clip.get("video_uid", name)), start, end - start, moment))
+    return found
+
+
 @dataclass(frozen=True, eq=False)
 class Hands:
     """Where both hands are at five moments before and at contact: points (5, 2, 2): moment, hand (left, right), (x, y)

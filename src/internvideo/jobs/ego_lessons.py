@@ -15,12 +15,15 @@ from internvideo.jobs.prepare import card_of
 from internvideo.jobs.talk import note
 from internvideo.metrics.detection import overlaps
 from internvideo.models.contact_head import ContactHead
+from internvideo.models.videomae import VideoMAEClassifier
 from internvideo.tasks.data import Data
 from internvideo.tasks.egocentric import (
     ChangedObjects,
+    ChangeMoments,
     FutureHands,
     NextContacts,
     box_problems,
+    change_moments,
     changed_objects,
     future_hands,
     last_pictures,
@@ -30,7 +33,7 @@ from internvideo.tasks.egocentric import (
 from internvideo.tasks.predictions import Record
 from internvideo.tasks.spatial import padded
 from internvideo.tasks.task import Task
-from internvideo.training.head_recipe import ContactData, HandData, HeadRecipe, PictureData
+from internvideo.training.head_recipe import ChangeData, ContactData, HandData, HeadRecipe, PictureData
 
 MATCHED = 0.5  # overlap from which a detected box is the annotated one
 
@@ -72,6 +75,40 @@ class HandLesson:
         found = {name: metrics[name] for name in names if np.isfinite(metrics[name])}
         means = [value for name, value in found.items() if name.startswith("M")]
         return {"score": -float(np.mean(means)), **found} if means else {}
+
+
+class ChangeLesson:
+    """Clips that are there; the class is the part of it in which something changes; the last one: nothing does."""
+
+    def __init__(self, recipe: HeadRecipe) -> None:
+        assert isinstance(recipe.data, ChangeData)
+        self.recipe = recipe
+        self.task = _changes(recipe.data)
+        self.changes = [each for each in self.task.changes if {each.name, each.video} & self.task.paths.keys()]
+        _told(len(self.task.changes), len(self.changes), recipe.data.annotations, recipe.data.videos)
+        self.samples = len(self.changes)
+        self.listed = _hash(self.changes)
+        self.held = _changes(recipe.held_out) if isinstance(recipe.held_out, ChangeData) else None
+
+    def network(self) -> nn.Module:
+        return head_network(self.recipe)
+
+    def batch(self, network: nn.Module, numbers: list[int], rngs: list[np.random.Generator]) -> dict[str, Any]:
+        chosen, how = [self.changes[number] for number in numbers], card_of(network).preprocess
+        parts = cast(VideoMAEClassifier, network).config.classes - 1
+        labels = [
+            parts if each.moment is None else min(int(each.moment / each.seconds * parts), parts - 1) for each in chosen
+        ]
+        clips = np.stack([next(views_of(self.task.sample(each), how)) for each in chosen])
+        return {"video": torch.from_numpy(clips), "label": torch.tensor(labels)}
+
+    def evaluate(self, network: nn.Module) -> Mapping[str, float]:
+        """`score`: the mean error in seconds, below 0 so that more is better."""
+        if self.held is None:
+            return {}
+        metrics = _asked(self.held, network)
+        found = {name: metrics[name] for name in ("keyframe error", "state change")}
+        return {"score": -found["keyframe error"], **found}
 
 
 class ContactLesson:
@@ -188,6 +225,10 @@ class PictureLesson:
 
 def _hands(data: HandData) -> FutureHands:
     return future_hands(Data(place=data.annotations, root=data.videos))
+
+
+def _changes(data: ChangeData) -> ChangeMoments:
+    return change_moments(Data(place=data.annotations, root=data.videos))
 
 
 def _contacts(data: ContactData) -> NextContacts:

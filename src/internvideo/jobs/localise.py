@@ -4,7 +4,7 @@ Features are extracted with one network and read by a head that was trained on s
 named by a head that reads pictures (`jobs.localise_boxes`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -177,7 +177,7 @@ def run_localise(
     model: str | None,
     weights: str | None,
     windows: Windows,
-    labels: Sequence[str] = (),
+    labels: Sequence[str] | Mapping[int, str] = (),
     ask: str = "",
     boxes: str = "",
     top: int = 20,
@@ -190,8 +190,7 @@ def run_localise(
     reader = choose_model(head_name, head, device=device or "cpu")
     if not isinstance(reader, TemporalHead | QueryHead | SpatialClassifier):
         raise UsageError(f"`{head_name}` finds nothing in videos", "--head-model actionformer-thumos14 and the like")
-    names_boxes = isinstance(reader, SpatialClassifier)
-    network = None if names_boxes else choose_model(model, weights, device=device)
+    network = None if isinstance(reader, SpatialClassifier) else choose_model(model, weights, device=device)
     if network is not None:
         say_model(network)
     found: list[Located | Keyframes] = []
@@ -202,8 +201,9 @@ def run_localise(
             if isinstance(reader, SpatialClassifier):
                 found.append(name_boxes(video, reader, boxes, labels=labels, least=least, film=drawn[1]))
             else:
+                names = [labels[number] for number in sorted(labels)] if isinstance(labels, Mapping) else labels
                 found.append(
-                    localise(video, reader, network, windows=windows, labels=labels, ask=ask, top=top, least=least,
+                    localise(video, reader, network, windows=windows, labels=names, ask=ask, top=top, least=least,
                              picture=drawn[0], film=drawn[1])
                 )  # fmt: skip
         except VideoError as problem:

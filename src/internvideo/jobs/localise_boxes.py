@@ -1,6 +1,6 @@
 """`internvideo localise` with a head over boxes: who does what at each keyframe of a video of yours."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -49,17 +49,24 @@ class Keyframes:
 
 
 def name_boxes(
-    video: str, head: SpatialClassifier, boxes: str, *, labels: Sequence[str] = (), least: float = 0.1, film: str = ""
+    video: str,
+    head: SpatialClassifier,
+    boxes: str,
+    *,
+    labels: Sequence[str] | Mapping[int, str] = (),
+    least: float = 0.1,
+    film: str = "",
 ) -> Keyframes:
     """What persons in boxes do. boxes: file of them (AVA's CSV or a detector's JSON); film: a video file to draw into.
 
-    labels: names of the classes in order. Raises UsageError where the file has no boxes of this video, and a
-    `VideoError` for a video that cannot be used.
+    labels: names of the classes in order, or by their numbers from 1: others are not told. Raises UsageError where the
+    file has no boxes of this video, and a `VideoError` for a video that cannot be used.
     """
     if not boxes:
         raise UsageError("where are the persons?", "--boxes FILE of a person detector: docs/guides/localise.md")
     frames = _boxes_of(Path(video).stem, boxes)
-    names = dict(enumerate(labels or [f"action {kind}" for kind in range(1, head.config.base.classes + 1)], start=1))
+    plain = [f"action {kind}" for kind in range(1, head.config.base.classes + 1)]
+    names = dict(labels) if isinstance(labels, Mapping) else dict(enumerate(labels or plain, start=1))
     task = SpatialLocalisation(frames=frames, classes=names, paths={Path(video).stem: video})
     by_name = {frame.name: frame for frame in frames}
     deeds, shown = [], []

@@ -12,9 +12,10 @@ from internvideo.datasets.graph_world import WORDS, graph_world
 from internvideo.datasets.room_to_room import read_episodes, read_houses
 from internvideo.datasets.walks import SeenInFiles, begin
 from internvideo.jobs.head_networks import head_network
+from internvideo.jobs.talk import note
 from internvideo.models.navigator import Navigator
 from internvideo.models.rollout import best_action, follow
-from internvideo.tasks.navigation import Navigation, instructions
+from internvideo.tasks.navigation import Navigation, instructions, reachable
 from internvideo.tasks.predictions import Record, Trajectory
 from internvideo.training.head_recipe import HeadRecipe, WalkData
 
@@ -63,6 +64,9 @@ def _task(data: WalkData) -> Navigation:
     if not data.episodes:
         world = graph_world(data.world_graphs, data.world_episodes, seed=data.world_seed)
         return Navigation(episodes=world.episodes, houses=world.houses, seen=world)
-    episodes = read_episodes(data.episodes)
-    houses = read_houses(data.graphs, {each.scan for each in episodes})
+    listed = read_episodes(data.episodes)
+    houses = read_houses(data.graphs, {each.scan for each in listed})
+    episodes, notes = reachable(listed, houses)
+    for told in notes:
+        note(told)
     return Navigation(episodes=episodes, houses=houses, seen=SeenInFiles(data.features))

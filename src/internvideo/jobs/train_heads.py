@@ -18,7 +18,7 @@ from internvideo import distributed
 from internvideo.config import load_recipe, override
 from internvideo.errors import UsageError
 from internvideo.jobs.curves import draw_curves
-from internvideo.jobs.ego_lessons import ContactLesson, HandLesson, PictureLesson
+from internvideo.jobs.ego_lessons import ChangeLesson, ContactLesson, HandLesson, PictureLesson
 from internvideo.jobs.navigation_lesson import NavigationLesson
 from internvideo.jobs.prepare import card_of
 from internvideo.jobs.query_lesson import QueryLesson
@@ -33,6 +33,7 @@ from internvideo.models.hub import save_pretrained
 from internvideo.training.checkpoint import LATEST, Checkpoints, State, weights_of
 from internvideo.training.head_recipe import (
     BoxData,
+    ChangeData,
     ContactData,
     HandData,
     HeadRecipe,
@@ -72,6 +73,7 @@ LESSONS: Mapping[type, Callable[[HeadRecipe], Lesson]] = {
     WalkData: NavigationLesson,
     BoxData: SpatialLesson,
     HandData: HandLesson,
+    ChangeData: ChangeLesson,
     ContactData: ContactLesson,
     PictureData: PictureLesson,
 }

@@ -72,6 +72,21 @@ def hand_displacement(predicted: np.ndarray, truth: np.ndarray) -> Mapping[str, 
     return found
 
 
+def change_errors(scores: np.ndarray, moments: np.ndarray, seconds: np.ndarray) -> Mapping[str, float]:
+    """Ego4D's point of no return: `keyframe error` in seconds, and `state change`, the share told rightly, in [0, 1].
+
+    scores: (N, T + 1), of the middles of T equal parts of each clip, the last one: nothing changes; moments: (N,)
+    seconds from the start, not a number where nothing changes; seconds: (N,) of the clips. The error is a mean over
+    the clips in which something changes, of the best part also where "nothing" is better.
+    """
+    changes = ~np.isnan(moments)
+    parts = scores.shape[1] - 1
+    told = (scores[:, :-1].argmax(1) + 0.5) / parts * seconds
+    right = (scores.argmax(1) < parts) == changes
+    late = np.abs(told - moments)[changes]
+    return {"keyframe error": float(late.mean()) if len(late) else float("nan"), "state change": float(right.mean())}
+
+
 def edit_distances(predicted: np.ndarray, truth: np.ndarray) -> tuple[np.ndarray, float]:
     """Ego4D long-term anticipation: ED of the first 1 ... Z actions, (Z,) in [0, 1], and the area under it.
 

@@ -311,12 +311,15 @@ def _detector(config: box_detector.BoxDetectorConfig) -> Model:
     return _on_encoder("videomae-whole", kind, config, lambda config: _of_clip(config.base), infer, new)
 
 
-def _hands(config: videomae.ClassifierConfig) -> Model:
-    """Twenty numbers: five moments, two hands, (x, y)."""
-    kind, twenty = videomae.VideoMAEClassifier, replace(config, classes=20, head_scale=1.0)
+def _of_whole(config: videomae.ClassifierConfig, outputs: int) -> Model:
+    """A classifier of whole pictures that says so many numbers, whatever its encoder was trained for.
+
+    20: five moments, two hands, (x, y). 17: in which of 16 parts of a clip something changes, or in none.
+    """
+    kind, own = videomae.VideoMAEClassifier, replace(config, classes=outputs, head_scale=1.0)
     return _model(
-        "videomae-whole", kind, kind, twenty, _of_clip, videomae.infer_classifier_config, videomae.LAYOUTS,
-        begun=lambda layout, weights: "mask_token" in weights or len(weights["head.weight"]) != twenty.classes,
+        "videomae-whole", kind, kind, own, _of_clip, videomae.infer_classifier_config, videomae.LAYOUTS,
+        begun=lambda layout, weights: "mask_token" in weights or len(weights["head.weight"]) != outputs,
         others={f"pretrained-{name}": layout for name, layout in videomae.PRETRAIN_LAYOUTS.items()},
         start=lambda weights, config: videomae.start_from_pretrained(weights),
         new=videomae.NEW_BESIDE_PRETRAINED,
@@ -394,8 +397,9 @@ MODELS: Mapping[str, Model] = {
     "videomae-l-16-contact": _contact(contact_head.CONTACT_L),
     "videomae-b-16-boxes": _detector(box_detector.DETECTOR_B),
     "videomae-l-16-boxes": _detector(box_detector.DETECTOR_L),
-    "videomae-b-16-hands": _hands(videomae.CLASSIFIER_B),
-    "videomae-l-16-hands": _hands(videomae.CLASSIFIER_L),
+    "videomae-b-16-hands": _of_whole(videomae.CLASSIFIER_B, 20),
+    "videomae-l-16-hands": _of_whole(videomae.CLASSIFIER_L, 20),
+    "videomae-b-16-change": _of_whole(videomae.CLASSIFIER_B, 17),
     "navigator-b": _navigator(navigator.NAVIGATOR_B),
     "navigator-l": _navigator(navigator.NAVIGATOR_L),
     "internvideo-cma-b": _cross(cross_model.CROSS_MODEL_B),
@@ -442,7 +446,8 @@ MODELS: Mapping[str, Model] = {
     },
     "videomae-l-16-contact-debug": _contact(contact_head.CONTACT_DEBUG),
     **{f"videomae-{size}-16-boxes-debug": _detector(box_detector.DETECTOR_DEBUG) for size in "bl"},
-    **{f"videomae-{size}-16-hands-debug": _hands(videomae.CLASSIFIER_DEBUG) for size in "bl"},
+    **{f"videomae-{size}-16-hands-debug": _of_whole(videomae.CLASSIFIER_DEBUG, 20) for size in "bl"},
+    "videomae-b-16-change-debug": _of_whole(videomae.CLASSIFIER_DEBUG, 17),
     **{f"navigator-{size}-debug": _navigator(navigator.NAVIGATOR_DEBUG) for size in "bl"},
     **{f"internvideo-cma-{size}-debug": _cross(cross_model.CROSS_MODEL_DEBUG) for size in "bh"},
 }

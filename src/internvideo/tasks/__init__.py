@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 
 from internvideo.tasks.answers import question_answering
 from internvideo.tasks.choice import multiple_choice
-from internvideo.tasks.egocentric import changed_objects, future_hands, next_objects
+from internvideo.tasks.egocentric import change_moments, changed_objects, future_hands, next_objects
 from internvideo.tasks.navigation import navigation
 from internvideo.tasks.open_set import open_set
 from internvideo.tasks.queries import language_queries
@@ -24,6 +24,7 @@ TASKS: Mapping[str, Callable[..., Task]] = {
     "open-set": open_set,
     "temporal": temporal,
     "language-queries": language_queries,
+    "change-moments": change_moments,
     "changed-objects": changed_objects,
     "future-hands": future_hands,
     "next-objects": next_objects,

@@ -12,9 +12,11 @@ import torch
 
 from internvideo.config import override
 from internvideo.datasets.ego4d import (
+    Change,
     Hands,
     NextObjects,
     PictureBoxes,
+    read_changes,
     read_hands,
     read_next_objects,
     read_object_boxes,
@@ -22,18 +24,18 @@ from internvideo.datasets.ego4d import (
 )
 from internvideo.datasets.sample import Sample, uid_of
 from internvideo.errors import NoFrames, UsageError
-from internvideo.metrics.anticipation import anticipation_map, hand_displacement
+from internvideo.metrics.anticipation import anticipation_map, change_errors, hand_displacement
 from internvideo.metrics.coco import coco_map
 from internvideo.metrics.detection import Regions
 from internvideo.models.box_detector import BoxDetector
 from internvideo.models.contact_head import ContactHead
 from internvideo.models.videomae import VideoMAEClassifier
-from internvideo.records import Preprocess
+from internvideo.records import Preprocess, Span
 from internvideo.tasks.data import Data
-from internvideo.tasks.predictions import Boxes, Record, Trajectory, shown
+from internvideo.tasks.predictions import Boxes, Record, Scores, Trajectory, shown
 from internvideo.tasks.spatial import box_table, files_of, padded, whole_pictures
 from internvideo.tasks.submissions import write_hands, write_next_objects, write_picture_boxes
-from internvideo.tasks.task import Asked, Example, Marks
+from internvideo.tasks.task import Asked, Example, Marks, Views
 from internvideo.video.reader import open_video
 
 HAND_NUMBERS = 20  # moments x hands x (x, y)
@@ -98,6 +100,52 @@ def picture_size(path: str) -> np.ndarray:
 def future_hands(data: Data, options: Sequence[str] = (), *, paper: bool = False) -> FutureHands:
     """The task over `fho_hands_*.json` (`--data`) and a folder of clips (`--root`), `<clip>_<last frame>.mp4`."""
     return FutureHands(hands=read_hands(data.place), paths=files_of(data.root), protocol=override(Server(), options))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChangeMoments:
+    """Predictions: scores of the middles of equal parts of a clip, and last of "nothing changes"."""
+
+    changes: Sequence[Change]
+    paths: Mapping[str, str] = field(default_factory=dict)  # clip or video -> file
+    name: str = "change-moments"
+    family: str = "scores"
+    protocol: Views = field(default_factory=Views)
+
+    @property
+    def examples(self) -> Sequence[Example]:
+        return [Example(each.name, self.sample(each), truth=each.moment) for each in self.changes]
+
+    def sample(self, change: Change) -> Sample:
+        """A file of the clip's own name, or its stretch of the video's file."""
+        own = self.paths.get(change.name)
+        span = None if own else Span(change.start, change.start + change.seconds)
+        path = own or self.paths.get(change.video, f"{change.name}.mp4")
+        return Sample(uid_of("change", change.name), path, span, source=change.video)
+
+    def ids_of(self, example: Example) -> Sequence[str]:
+        return (example.id,)
+
+    def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
+        for example in examples:
+            yield Scores(example.id, asked.videos(example.sample).mean(0).astype(np.float64))
+
+    def score(self, predictions: Mapping[str, Record]) -> Marks:
+        """A clip without an answer counts as one in which nothing changes, told for its first part."""
+        given = {id: one.scores for id, one in predictions.items() if isinstance(one, Scores)}
+        width = max(len(scores) for scores in given.values()) if given else 2
+        nothing = np.append(np.zeros(width - 1), 1.0)
+        table = np.stack([given.get(each.name, nothing) for each in self.changes])
+        moments = np.array([np.nan if each.moment is None else each.moment for each in self.changes])
+        found = change_errors(table, moments, np.array([each.seconds for each in self.changes]))
+        metrics = {"keyframe error": found["keyframe error"], "state change": 100 * found["state change"]}
+        return Marks(metrics={**metrics, "clips": len(table)})
+
+
+def change_moments(data: Data, options: Sequence[str] = (), *, paper: bool = False) -> ChangeMoments:
+    """The task over `fho_oscc-pnr_*.json` (`--data`) and a folder of clips or whole videos (`--root`)."""
+    protocol = override(Views(), options)
+    return ChangeMoments(changes=read_changes(data.place), paths=files_of(data.root), protocol=protocol)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -21,7 +21,7 @@ from internvideo.metrics import navigation as marks
 from internvideo.models.navigator import Navigator
 from internvideo.models.rollout import best_action, follow
 from internvideo.tasks.data import Data
-from internvideo.tasks.predictions import Record, Trajectory
+from internvideo.tasks.predictions import Record, Trajectory, shown
 from internvideo.tasks.task import Asked, Example, Marks
 from internvideo.text.tokenizer import tokenizer
 
@@ -41,6 +41,7 @@ class Navigation:
     episodes: Sequence[Episode]
     houses: Mapping[str, House]
     seen: Seen | None = None  # None: only marks
+    notes: tuple[str, ...] = ()
     protocol: Walking = field(default_factory=Walking)
     name: str = "navigation"
     family: str = "trajectories"
@@ -89,7 +90,7 @@ class Navigation:
         for name, values in marks.navigation_scores(found, within=self.protocol.within).items():
             percent = name not in ("NE", "PL")
             metrics[name] = float(values.mean()) * (100 if percent else 1)
-        return Marks(metrics={**metrics, "episodes": len(found)})
+        return Marks(metrics={**metrics, "episodes": len(found)}, notes=self.notes)
 
     def _check(self, house: House, episode: Episode, places: Sequence[int]) -> None:
         """Raise UsageError or BadList for a walk that leaves the graph, jumps, or begins elsewhere."""
@@ -99,6 +100,27 @@ class Navigation:
         if house.names[places[0]] != episode.path[0]:
             raise UsageError(f"`{episode.name}` begins at `{house.names[places[0]]}`, not at `{episode.path[0]}`")
         walked(house, [house.names[place] for place in places])
+
+
+def reachable(episodes: Sequence[Episode], houses: Mapping[str, House]) -> tuple[list[Episode], tuple[str, ...]]:
+    """The episodes whose goal a way leads to, and in words which have none: nobody can walk those.
+
+    Raises UsageError and BadList for what the graphs do not have, and where no episode is left.
+    """
+    kept, lost = [], []
+    for each in episodes:
+        house = house_of(houses, each)
+        places = [house.place(name) for name in each.path]
+        (kept if np.isfinite(house.distances[places[0], places[-1]]) else lost).append(each)
+    if lost and not kept:
+        scan = lost[0].scan
+        raise UsageError(
+            f"no episode has a way to its goal; the graph of `{scan}` has {houses[scan].islands()} islands",
+            "do graphs and episodes belong together?",
+        )
+    told = [f"{each.name} in {each.scan} ({houses[each.scan].islands()} islands)" for each in lost]
+    note = f"{len(lost):,} episodes have their goal on another island and are left out: {shown(told)}"
+    return kept, (note,) if lost else ()
 
 
 def instructions(network: Navigator, episodes: Sequence[Episode]) -> torch.Tensor:
@@ -121,7 +143,8 @@ def navigation(data: Data, options: Sequence[str] = (), *, paper: bool = False) 
         return Navigation(episodes=world.episodes, houses=world.houses, seen=world, protocol=protocol)
     if not protocol.graphs:
         raise UsageError("where are the graphs?", "graphs=FOLDER with <scan>_connectivity.json")
-    episodes = read_episodes(data.place)
-    houses = read_houses(protocol.graphs, {each.scan for each in episodes})
+    listed = read_episodes(data.place)
+    houses = read_houses(protocol.graphs, {each.scan for each in listed})
+    episodes, notes = reachable(listed, houses)
     seen = SeenInFiles(data.root) if data.root else None
-    return Navigation(episodes=episodes, houses=houses, seen=seen, protocol=protocol)
+    return Navigation(episodes=episodes, houses=houses, seen=seen, notes=notes, protocol=protocol)

@@ -81,6 +81,14 @@ class HandData:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ChangeData:
+    """Ego4D's point of no return. annotations: `fho_oscc-pnr_*.json`; videos: folder of clips or of whole videos."""
+
+    annotations: str
+    videos: str
+
+
+@dataclass(frozen=True, kw_only=True)
 class ContactData:
     """Ego4D's short-term anticipation. annotations: `fho_sta_*.json`; videos: folder of `<video>.mp4`.
 
@@ -102,7 +110,7 @@ class PictureData:
     pictures: str
 
 
-HeadData: TypeAlias = TemporalData | QueryData | WalkData | BoxData | HandData | ContactData | PictureData
+HeadData: TypeAlias = TemporalData | QueryData | WalkData | BoxData | HandData | ChangeData | ContactData | PictureData
 
 
 @dataclass(frozen=True, kw_only=True)

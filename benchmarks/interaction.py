@@ -1,0 +1,113 @@
+"""Model interaction: VideoMAE and UniFormerV2 each alone, the plain average of their scores, and coordinated.
+
+    python benchmarks/interaction.py shapes                          # motions of moving_shapes, unseen combinations
+    python benchmarks/interaction.py ../shared/data/actions          # Weizmann silhouettes, one person left out
+    python benchmarks/interaction.py ../shared/data/actions --folds daria,eli
+
+The claim to test: coordinated >= average >= the better one alone. All networks are of the debug size (64 pixels, 4
+frames) and begin with random weights; both single ones learn first, then stay as they are while the bridges between
+them learn (configs/finetune/moving_shapes_coordinate.py). Answers are kept in files: killed and started again, it goes
+on.
+"""
+
+import argparse
+import csv
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from internvideo.jobs.evaluate import evaluate, make_task, read_given
+from internvideo.jobs.train import run_train
+from internvideo.models import load_model
+from internvideo.tasks.data import Data
+from internvideo.tasks.predictions import Scores
+from pairing import ROOT, circumstances, write
+from real_actions import sign_test, wilson
+
+FINETUNE = ROOT / "configs" / "finetune"
+PARTS = {"masked": "videomae-b-16-debug", "frames": "uniformerv2-b-16-debug"}
+
+
+def four_answers(
+    train: Sequence[str], task_data: Data, options: Sequence[str], out: Path, steps: int
+) -> tuple[np.ndarray, dict[str, np.ndarray]]:
+    """True classes (n,), and of every kind of model its scores (n, K) of the same clips."""
+    task = make_task("recognition", task_data, options)
+    common = ["held_out=none", "workers=0", *train]
+    for part, model in PARTS.items():
+        scale = "network=head_scale=1.0" if part == "masked" else "network=none"
+        run_train(str(FINETUNE / "moving_shapes_classify.py"), out / part,
+                  overrides=[f"model={model}", scale, *common, "epochs=none", f"steps={steps}"])  # fmt: skip
+    parts = json.dumps({part: [model, str(out / part)] for part, model in PARTS.items()})
+    run_train(str(FINETUNE / "moving_shapes_coordinate.py"), out / "coordinated",
+              overrides=[f"part_weights={parts}", *common, "epochs=none", f"steps={max(steps // 4, 1)}"])  # fmt: skip
+    for name in (*PARTS, "coordinated"):
+        evaluate(task, load_model(str(out / name)), out=str(out / f"{name}-answers"))
+    files = {name: str(out / f"{name}-answers" / "predictions.jsonl") for name in (*PARTS, "coordinated")}
+    files["average"] = ",".join(f"{files[part]}:0.5" for part in PARTS)
+    truth = {example.id: example.truth for example in task.examples}
+    found = {}
+    for name, file in files.items():
+        scores = {one.id: one.scores for one in read_given(task, file)[1] if isinstance(one, Scores)}
+        found[name] = np.stack([scores[id] for id in truth])
+    return np.array(list(truth.values())), found
+
+
+def show(name: str, truth: np.ndarray, scores: dict[str, np.ndarray]) -> dict[str, object]:
+    right = {kind: each.argmax(1) == truth for kind, each in scores.items()}
+    for kind in (*PARTS, "average", "coordinated"):
+        count, (low, high) = int(right[kind].sum()), wilson(int(right[kind].sum()), len(truth))
+        print(f"{name}: {kind:12} {count:4} of {len(truth)}  {count / len(truth):.3f} ({low:.3f} to {high:.3f})")
+    better = max(PARTS, key=lambda part: int(right[part].sum()))
+    for first, second in (("average", better), ("coordinated", "average")):
+        a, b, chance = sign_test(right[first], right[second])
+        print(f"{name}: only {first} right {a}, only {second} right {b}, sign test p = {chance:.2f}")
+    return {"set": name, "clips": len(truth), **{kind: int(each.sum()) for kind, each in right.items()}}
+
+
+def shapes(given: argparse.Namespace) -> list[dict[str, object]]:
+    where = given.out / "moving_shapes"
+    train = [f"corpora.shapes.list={where}", f"corpora.shapes.options.clips={given.clips}"]
+    data = Data(place=str(where), options={"clips": "160"})
+    truth, scores = four_answers(train, data, (), given.out / "shapes", given.steps)
+    return [show("moving_shapes", truth, scores)]
+
+
+def actions(given: argparse.Namespace) -> list[dict[str, object]]:
+    table = Path(given.data) / "weizmann_silhouettes" / "annotations.csv"
+    with table.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+    folds = given.folds.split(",") if given.folds else sorted({row["person"] for row in rows})
+    classes = len({row["label_id"] for row in rows})
+    truths, every = [], []
+    for fold in folds:
+        corpus = {"name": "shapes", "reader": "table", "list": str(table), "options": {"unless": {"person": [fold]}}}
+        train = [f"corpora={json.dumps([corpus])}", f"objective.classes={classes}"]
+        data = Data(place=str(table), reader="table", options={"person": [fold]})  # type: ignore[dict-item]
+        truth, scores = four_answers(train, data, (), given.out / "weizmann" / fold, given.steps)
+        truths.append(truth)
+        every.append(scores)
+    joined = {kind: np.concatenate([each[kind] for each in every]) for kind in every[0]}
+    return [show("Weizmann silhouettes", np.concatenate(truths), joined)]
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("data", help="`shapes`, or the folder with the sets of real clips")
+    parser.add_argument("--clips", type=int, default=2000, help="of moving_shapes to learn from")
+    parser.add_argument("--steps", type=int, default=1500, help="of each single network; the bridges get a quarter")
+    parser.add_argument("--folds", default="", help="persons that are left out, one after the other; all by default")
+    parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "out" / "interaction")
+    given = parser.parse_args()
+    torch.set_num_threads(1)
+    rows = shapes(given) if given.data == "shapes" else actions(given)
+    write("interaction", [{**row, "steps": given.steps, **circumstances()} for row in rows])
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
