@@ -6,7 +6,7 @@ Run     python -m internvideo.datasets.moving_shapes.untrimmed shapes
         internvideo evaluate temporal --data shapes/segments.json --split test --root shapes/features \
             --model actionformer-thumos14 --weights run/model
 Cost    printed by `--estimate`
-Expect  not measured here
+Expect  eval/mAP@0.5 87.5 after 200 of 720 steps, with 91 training and 20 test videos; the end was not measured here
 """
 
 from internvideo.training.head_recipe import HeadRecipe, TemporalData

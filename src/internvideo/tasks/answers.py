@@ -19,7 +19,7 @@ from internvideo.metrics.answers import answer_accuracy, answer_key
 from internvideo.tasks.choice import parts_of, per_type
 from internvideo.tasks.data import Data, Rendered, read_questions, scenes_of, world
 from internvideo.tasks.predictions import Record, Scores, same_width, shown
-from internvideo.tasks.task import SEES, Asked, Example, Marks, Sees
+from internvideo.tasks.task import SEES, Asked, Example, Marks, OneAnswer, Sees
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class Answering:
 
 
 @dataclass(frozen=True, kw_only=True)
-class QuestionAnswering:
+class QuestionAnswering(OneAnswer):
     """Predictions: a score for each answer of the vocabulary, (A,); published heads have one more, never right.
 
     Examples: texts are the question alone, truth is the answer, group the type of question.
@@ -45,9 +45,6 @@ class QuestionAnswering:
     protocol: Answering = field(default_factory=Answering)
     name: str = "question-answering"
     family: str = "scores"
-
-    def ids_of(self, example: Example) -> Sequence[str]:
-        return (example.id,)
 
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
         questions = [example.texts[0] for example in examples]

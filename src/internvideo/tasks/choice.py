@@ -19,7 +19,7 @@ from internvideo.datasets.moving_shapes.world import Plot, Scene
 from internvideo.errors import UsageError, pick
 from internvideo.tasks.data import Data, read_questions, scenes_of, world
 from internvideo.tasks.predictions import BadPredictions, Record, Scores, shown
-from internvideo.tasks.task import SEES, Asked, Example, Marks, Sees
+from internvideo.tasks.task import SEES, Asked, Example, Marks, OneAnswer, Sees
 from internvideo.text.cleaning import clean_caption
 
 
@@ -36,7 +36,7 @@ class Choosing:
 
 
 @dataclass(frozen=True, kw_only=True)
-class MultipleChoice:
+class MultipleChoice(OneAnswer):
     """Predictions: one score per option, in their order. Examples: texts are the options, then truth is the number of
     the right one, from 0; group is the type of question."""
 
@@ -45,9 +45,6 @@ class MultipleChoice:
     protocol: Choosing = field(default_factory=Choosing)
     name: str = "multiple-choice"
     family: str = "scores"
-
-    def ids_of(self, example: Example) -> Sequence[str]:
-        return (example.id,)
 
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
         video = asked.videos(examples[0].sample, SEES[self.protocol.sees])[0].astype(np.float64)

@@ -35,7 +35,7 @@ from internvideo.tasks.data import Data
 from internvideo.tasks.predictions import Boxes, Record, Scores, Trajectory, shown
 from internvideo.tasks.spatial import box_table, files_of, padded, whole_pictures
 from internvideo.tasks.submissions import write_hands, write_next_objects, write_picture_boxes
-from internvideo.tasks.task import Asked, Example, Marks, Views
+from internvideo.tasks.task import Asked, Example, Marks, OneAnswer, Views
 from internvideo.video.reader import open_video
 
 HAND_NUMBERS = 20  # moments x hands x (x, y)
@@ -53,7 +53,7 @@ class Server:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FutureHands:
+class FutureHands(OneAnswer):
     """Predictions: (10, 2) pixels: five moments, of each the left and the right hand."""
 
     hands: Sequence[Hands]
@@ -69,9 +69,6 @@ class FutureHands:
                                       source=each.name), truth=each.points.tolist())
             for each in self.hands
         ]  # fmt: skip
-
-    def ids_of(self, example: Example) -> Sequence[str]:
-        return (example.id,)
 
     @torch.inference_mode()
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
@@ -103,7 +100,7 @@ def future_hands(data: Data, options: Sequence[str] = (), *, paper: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChangeMoments:
+class ChangeMoments(OneAnswer):
     """Predictions: scores of the middles of equal parts of a clip, and last of "nothing changes"."""
 
     changes: Sequence[Change]
@@ -122,9 +119,6 @@ class ChangeMoments:
         span = None if own else Span(change.start, change.start + change.seconds)
         path = own or self.paths.get(change.video, f"{change.name}.mp4")
         return Sample(uid_of("change", change.name), path, span, source=change.video)
-
-    def ids_of(self, example: Example) -> Sequence[str]:
-        return (example.id,)
 
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
         for example in examples:
@@ -173,7 +167,7 @@ def last_pictures(path: str, frame: int, how: Preprocess, stride: int) -> tuple[
 
 
 @dataclass(frozen=True, kw_only=True)
-class NextContacts:
+class NextContacts(OneAnswer):
     """Predictions: boxes in pixels of the list, labels are nouns; `more`: verbs and seconds until contact."""
 
     frames: Sequence[NextObjects]
@@ -190,9 +184,6 @@ class NextContacts:
                                      source=each.video), truth=each.boxes.tolist())
             for each in self.frames
         ]  # fmt: skip
-
-    def ids_of(self, example: Example) -> Sequence[str]:
-        return (example.id,)
 
     @torch.inference_mode()
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
@@ -278,7 +269,7 @@ def next_objects(data: Data, options: Sequence[str] = (), *, paper: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChangedObjects:
+class ChangedObjects(OneAnswer):
     """Predictions: boxes in [0, 1] of each picture with class numbers from 0. Metric: COCO's average precision."""
 
     pictures: Sequence[PictureBoxes]
@@ -295,9 +286,6 @@ class ChangedObjects:
                                       source=each.file), truth=each.boxes.tolist())
             for each in self.pictures
         ]  # fmt: skip
-
-    def ids_of(self, example: Example) -> Sequence[str]:
-        return (example.id,)
 
     @torch.inference_mode()
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:

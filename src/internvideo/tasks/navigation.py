@@ -22,7 +22,7 @@ from internvideo.models.navigator import Navigator
 from internvideo.models.rollout import best_action, follow
 from internvideo.tasks.data import Data
 from internvideo.tasks.predictions import Record, Trajectory, shown
-from internvideo.tasks.task import Asked, Example, Marks
+from internvideo.tasks.task import Asked, Example, Marks, OneAnswer
 from internvideo.text.tokenizer import tokenizer
 
 
@@ -35,7 +35,7 @@ class Walking:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Navigation:
+class Navigation(OneAnswer):
     """Predictions: numbers of places of the graph, (n, 1), from the start to where it was stopped."""
 
     episodes: Sequence[Episode]
@@ -53,9 +53,6 @@ class Navigation:
                     (each.instruction,), truth=list(each.path), group=each.scan)
             for each in self.episodes
         ]  # fmt: skip
-
-    def ids_of(self, example: Example) -> Sequence[str]:
-        return (example.id,)
 
     @torch.inference_mode()
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:

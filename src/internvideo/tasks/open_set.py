@@ -30,7 +30,7 @@ from internvideo.tasks.data import Data, name_of, read_list, world
 from internvideo.tasks.predictions import BadPredictions, Record, Scores, same_width, shown
 from internvideo.tasks.recognition import check_classes, check_head, unique
 from internvideo.tasks.submissions import read_open_results
-from internvideo.tasks.task import Asked, Example, Marks, Sampling, Views
+from internvideo.tasks.task import Asked, Example, Marks, OneAnswer, Sampling, Views
 
 PARTS = ("training", "known", "unknown")
 LIMIT = 10.0  # of logits before they become evidence
@@ -61,7 +61,7 @@ PAPER = Doubting(fuse="logits", auc="thresholded")
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenSet:
+class OpenSet(OneAnswer):
     """Predictions: K probabilities and then the uncertainty, (K + 1,).
 
     Examples: group is one of PARTS, truth the number of the class in its own list.
@@ -72,9 +72,6 @@ class OpenSet:
     protocol: Doubting = field(default_factory=Doubting)
     name: str = "open-set"
     family: str = "scores"
-
-    def ids_of(self, example: Example) -> Sequence[str]:
-        return (example.id,)
 
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
         how = self.protocol

@@ -25,7 +25,7 @@ from internvideo.ops.suppression import Suppression
 from internvideo.tasks.data import Data
 from internvideo.tasks.predictions import Record, Segments, shown
 from internvideo.tasks.submissions import write_word_queries
-from internvideo.tasks.task import Asked, Example, Marks
+from internvideo.tasks.task import Asked, Example, Marks, OneAnswer
 from internvideo.tasks.temporal import features_of, find_segments
 from internvideo.text.words import vocabulary
 
@@ -49,7 +49,7 @@ class Asking:
 
 
 @dataclass(frozen=True, kw_only=True)
-class LanguageQueries:
+class LanguageQueries(OneAnswer):
     """Predictions: windows of each question, best first."""
 
     queries: Sequence[WordQuery]
@@ -69,9 +69,6 @@ class LanguageQueries:
     def _path(self, clip: str) -> str:
         path = self.folder.path(clip) if self.folder else None
         return str(path) if path else f"{clip}.npy"
-
-    def ids_of(self, example: Example) -> Sequence[str]:
-        return (example.id,)
 
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
         network, how = asked.network, self.protocol

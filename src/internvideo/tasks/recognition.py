@@ -23,7 +23,7 @@ from internvideo.models.families import Card
 from internvideo.tasks.data import Data, name_of, read_list, scenes_of, world
 from internvideo.tasks.predictions import TINY, BadPredictions, Record, Scores, same_width, shown
 from internvideo.tasks.submissions import read_views
-from internvideo.tasks.task import Asked, Example, Marks, Sampling, Views
+from internvideo.tasks.task import Asked, Example, Marks, OneAnswer, Sampling, Views
 from internvideo.text.prompts import PROMPTS, sentence_vectors
 
 Merge = Literal["probability", "score"]
@@ -48,7 +48,7 @@ class Looking:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recognition:
+class Recognition(OneAnswer):
     """Single-label classification with a class head. Predictions: log-probabilities of the classes, (K,)."""
 
     examples: Sequence[Example]  # truth: class number, or None
@@ -56,9 +56,6 @@ class Recognition:
     protocol: Looking = field(default_factory=Looking)
     name: str = "recognition"
     family: str = "scores"
-
-    def ids_of(self, example: Example) -> Sequence[str]:
-        return (example.id,)
 
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
         if asked.card.family.ensemble in ENSEMBLES:

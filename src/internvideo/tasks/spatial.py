@@ -26,7 +26,7 @@ from internvideo.records import Preprocess
 from internvideo.tasks.data import Data
 from internvideo.tasks.predictions import Boxes, Record
 from internvideo.tasks.shape_keyframes import ACTIONS, shape_keyframes
-from internvideo.tasks.task import Asked, Example, Marks
+from internvideo.tasks.task import Asked, Example, Marks, OneAnswer
 from internvideo.video.reader import Video, open_video
 from internvideo.video.resize import resize
 from internvideo.video.transforms import normalise, short_side_size
@@ -93,7 +93,7 @@ def padded(clips: Sequence[np.ndarray], boxes: Sequence[np.ndarray], patch: int)
 
 
 @dataclass(frozen=True, kw_only=True)
-class SpatialLocalisation:
+class SpatialLocalisation(OneAnswer):
     """Predictions per keyframe: boxes, one row per box and class; classes count from 1."""
 
     frames: Sequence[Persons]
@@ -115,9 +115,6 @@ class SpatialLocalisation:
                     truth=[each.boxes.tolist(), [sorted(kinds) for kinds in each.actions]])
             for each in self.frames
         ]  # fmt: skip
-
-    def ids_of(self, example: Example) -> Sequence[str]:
-        return (example.id,)
 
     @torch.inference_mode()
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:

@@ -100,6 +100,13 @@ class Asked(Protocol):
         ...
 
 
+class OneAnswer:
+    """A task whose examples have one answer each, of their own id."""
+
+    def ids_of(self, example: Example) -> Sequence[str]:
+        return (example.id,)
+
+
 class Task(Protocol):
     """A benchmark over one list. Frozen: what it asks and how it marks follows from its fields."""
 

@@ -34,7 +34,7 @@ from internvideo.ops.spans import Decoding, Grid, decode
 from internvideo.ops.suppression import Suppression, suppress
 from internvideo.tasks.data import Data
 from internvideo.tasks.predictions import Record, Segments
-from internvideo.tasks.task import Asked, Example, Marks
+from internvideo.tasks.task import Asked, Example, Marks, OneAnswer
 
 Benchmark = Literal["thumos14", "activitynet", "hacs", "fineaction", "moments"]
 THRESHOLDS: Mapping[str, tuple[float, ...]] = {
@@ -110,7 +110,7 @@ def find_segments(
 
 
 @dataclass(frozen=True, kw_only=True)
-class TemporalLocalisation:
+class TemporalLocalisation(OneAnswer):
     """Predictions: segments of each video, class numbers as in `timelines`."""
 
     timelines: Timelines
@@ -130,9 +130,6 @@ class TemporalLocalisation:
     def _path(self, video: str) -> str:
         path = self.folder.path(video) if self.folder else None
         return str(path) if path else f"{video}.npy"
-
-    def ids_of(self, example: Example) -> Sequence[str]:
-        return (example.id,)
 
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
         network, how = asked.network, self.protocol
