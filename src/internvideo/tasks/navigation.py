@@ -104,7 +104,8 @@ def reachable(episodes: Sequence[Episode], houses: Mapping[str, House]) -> tuple
 
     Raises UsageError and BadList for what the graphs do not have, and where no episode is left.
     """
-    kept, lost = [], []
+    kept: list[Episode] = []
+    lost: list[Episode] = []
     for each in episodes:
         house = house_of(houses, each)
         places = [house.place(name) for name in each.path]
