@@ -37,7 +37,7 @@ def four_answers(
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """True classes (n,), and of every kind of model its scores (n, K) of the same clips."""
     task = make_task("recognition", task_data, options)
-    common = ["held_out=none", "workers=0", *train]
+    common = ["held_out=none", "workers=0", "kept_gigabytes=1", *train]
     for part, model in PARTS.items():
         scale = "network=head_scale=1.0" if part == "masked" else "network=none"
         run_train(str(FINETUNE / "moving_shapes_classify.py"), out / part,
