@@ -374,7 +374,8 @@ def test_extras_follow_the_six_columns_only_when_asked(films, tmp_path):
     rows = [json.loads(line) for line in (tmp_path / "internvid.jsonl").read_text("utf-8").splitlines()]
     for row, clip in zip(rows, data.rows, strict=True):
         assert tuple(row)[:6] == COLUMNS
-        assert (row["clip"], row["video"], row["start"], row["file"]) == (clip.name, clip.video, clip.start, clip.file)
+        assert (row["clip"], row["video"], row["file"]) == (clip.name, clip.video, clip.file)
+        assert (row["start_tick"], row["end_tick"]) == (clip.start, clip.end)
         assert "motion_mean" in row and "path" not in row
     assert (rows[0]["language"], rows[0]["words"], rows[0]["licence"]) == ("en", 4, "CC-BY-4.0")
     assert (rows[4]["language"], rows[4]["words"]) == (None, None)

@@ -129,6 +129,43 @@ def _instruct(given: argparse.Namespace) -> int:
     return 1 if found["failed"] or found["stopped"] else 0
 
 
+def _transcribe_options(parser: argparse.ArgumentParser) -> None:
+    _dataset_option(parser)
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, such as over=yes fetch=yes")
+    parser.add_argument(
+        "--model", default="", metavar="M", help="a folder of Whisper for CTranslate2, or a name (small)"
+    )
+    parser.add_argument("--language", default="", metavar="L", help="what is spoken (default: found out per video)")
+
+
+def _transcribe(given: argparse.Namespace) -> int:
+    from internvideo.config import override
+    from internvideo.curation.speech import SpeechRecipe
+    from internvideo.jobs.speech import say_transcribe, transcribe
+
+    recipe = override(SpeechRecipe(model=given.model, language=given.language), given.overrides)
+    found = transcribe(given.dataset, recipe, quiet=given.as_json)
+    show(found, given.as_json, lambda: say_transcribe(found))
+    return 1 if found["failed"] else 0
+
+
+def _translate_options(parser: argparse.ArgumentParser) -> None:
+    _dataset_option(parser)
+    endpoint_options(parser)
+    parser.add_argument("--to", default="en", metavar="L", help="language (default en)")
+
+
+def _translate(given: argparse.Namespace) -> int:
+    from internvideo.config import override
+    from internvideo.curation.language.translation import TranslationRecipe
+    from internvideo.jobs.speech import say_translate, translate_transcripts
+
+    recipe = override(TranslationRecipe(to=given.to), endpoint_overrides(given))
+    found = translate_transcripts(given.dataset, recipe, quiet=given.as_json)
+    show(found, given.as_json, lambda: say_translate(found))
+    return 1 if found["failed"] or found["stopped"] else 0
+
+
 def _gc_options(parser: argparse.ArgumentParser) -> None:
     _dataset_option(parser)
     parser.add_argument("--delete", action="store_true", help="remove what is listed")
@@ -205,6 +242,11 @@ DATASET_VERBS = (
     Verb("instruct", "Have a language model write instruction data: descriptions, conversations, questions.",
          "internvideo dataset instruct my-dataset --endpoint http://127.0.0.1:8000/v1 --llm qwen3", _instruct_options,
          _instruct),
+    Verb("transcribe", "Listen to the videos that have no transcript in a file: words, their times, the language.",
+         "internvideo dataset transcribe my-dataset --model whisper-small-ct2", _transcribe_options, _transcribe),
+    Verb("translate", "Have a language model translate transcripts; the originals stay beside them.",
+         "internvideo dataset translate my-dataset --to en --endpoint http://127.0.0.1:8000/v1 --llm qwen3",
+         _translate_options, _translate),
     Verb("gc", "List values that no recipe, view or index names; --delete removes them.",
          "internvideo dataset gc my-dataset --delete", _gc_options, _gc),
     Verb("merge", "Join the parts that `curate --shard` made, then group and choose over all of it.",

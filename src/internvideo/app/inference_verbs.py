@@ -97,6 +97,9 @@ def _caption_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("videos", nargs="+", metavar="VIDEO", help="files, folders, or patterns such as 'clips/*.mp4'")
     parser.add_argument("--endpoint", default="", metavar="URL", help="an OpenAI-compatible address, up to /v1")
     parser.add_argument("--llm", default="", metavar="NAME", help="the model that answers there; it must read pictures")
+    parser.add_argument(
+        "--hf", default="", metavar="F", help="instead of an address: a Hugging Face model, by its folder"
+    )
     parser.add_argument("--model", metavar="M", help="instead of an address: a network of ours with a caption decoder")
     parser.add_argument("--weights", metavar="W", help="of that network, if not those of its name")
     parser.add_argument(
@@ -117,7 +120,8 @@ def _caption(given: argparse.Namespace) -> int:
 
         return run_own_captions(given.videos, given.model, given.weights, as_json=given.as_json)
     told = [f"scales={given.scales}", f"fps={given.fps}", f"most_frames={given.most_frames}"]
-    told += [f"endpoint.url={given.endpoint}", f"endpoint.model={given.llm}"]
+    told += [f"endpoint.url={given.endpoint}", f"endpoint.model={given.llm}", f"local.model={given.hf}"]
+    told += ["merger=rules"] if given.hf else []
     return run_caption(given.videos, override(CaptionRecipe(), told), as_json=given.as_json)
 
 

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from internvideo.curation.operator import FrameRequest, Grain, Subject, clip_rows
+from internvideo.curation.operator import FrameRequest, Grain, Resources, Subject, clip_rows, resources_of
 from internvideo.records import Space
 
 AESTHETIC = "aesthetic"  # name of the operator
@@ -34,6 +34,10 @@ class Aesthetic:
     grain: ClassVar[Grain] = "clip"
     needs: ClassVar[tuple[str, ...]] = ("clips",)
     columns: ClassVar[pa.Schema] = pa.schema([(name, pa.float32()) for name in ("mean", "max", "min")])
+
+    @property
+    def resources(self) -> Resources:
+        return resources_of(self.factory)
 
     @property
     def frames(self) -> FrameRequest:

@@ -8,7 +8,7 @@ from typing import ClassVar
 import numpy as np
 import pyarrow as pa
 
-from internvideo.curation.operator import FrameRequest, Grain, Subject
+from internvideo.curation.operator import FrameRequest, Grain, Resources, Subject, resources_of
 from internvideo.records import Space
 from internvideo.store.values import CLIP_KEY
 
@@ -33,6 +33,10 @@ class Embedding:
     @property
     def name(self) -> str:
         return self.space.operator
+
+    @property
+    def resources(self) -> Resources:
+        return resources_of(self.factory)
 
     @property
     def frames(self) -> FrameRequest:

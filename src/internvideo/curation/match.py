@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from internvideo.curation.operator import FrameRequest, Grain, Subject, clip_rows
+from internvideo.curation.operator import FrameRequest, Grain, Resources, Subject, clip_rows, resources_of
 from internvideo.records import Space
 from internvideo.store.best_caption import CAPTION_SCALES, OPERATORS
 
@@ -44,6 +44,10 @@ class Match:
     columns: ClassVar[pa.Schema] = pa.schema(
         [("cosine", pa.float32()), ("scale", pa.string()), ("by", pa.string()), ("text_item", pa.int32())]
     )
+
+    @property
+    def resources(self) -> Resources:
+        return resources_of(self.factory)
 
     @property
     def needs(self) -> tuple[str, ...]:

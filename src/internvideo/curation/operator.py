@@ -40,6 +40,27 @@ class Series:
 
 
 @dataclass(frozen=True)
+class Resources:
+    """What an operator takes of a machine while it runs; it says so in an attribute `resources`, this is the default.
+
+    gpus: also a share of one, for small networks. memory: bytes beside what every worker takes.
+    """
+
+    cpus: float = 1.0
+    gpus: float = 0.0
+    memory: int = 0
+
+    def together(self, other: "Resources") -> "Resources":
+        """Enough for either of them, one after the other."""
+        return Resources(max(self.cpus, other.cpus), max(self.gpus, other.gpus), max(self.memory, other.memory))
+
+
+def resources_of(factory: object) -> Resources:
+    """What a factory of networks takes: a GPU if its `device` is one."""
+    return Resources(gpus=1.0) if str(getattr(factory, "device", None) or "").startswith("cuda") else Resources()
+
+
+@dataclass(frozen=True)
 class FrameRequest:
     """Which frames an operator looks at; the planner merges the requests of all due operators.
 

@@ -139,7 +139,8 @@ class Run:
             if self._runner == "ray":
                 from internvideo.curation.ray_pool import RayPool
 
-                self._pool = self._stack.enter_context(RayPool(factory, self._workers))
+                demands = {op.name: op.resources for op in self._operators if hasattr(op, "resources")}
+                self._pool = self._stack.enter_context(RayPool(factory, self._workers, demands))
             else:
                 self._pool = self._stack.enter_context(Pool(factory, self._workers))
         return self._pool

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from internvideo.curation.clip_tables import files_of
 from internvideo.curation.language.captioner import CaptionRecipe, spec_of
-from internvideo.curation.language.endpoint import Endpoint
-from internvideo.curation.language.protocol import RequestRejected
+from internvideo.curation.language.protocol import LanguageModel, RequestRejected
 from internvideo.curation.language.stage import Made, caption, describe_file, due_work
 from internvideo.curation.scan import Found
 from internvideo.errors import UsageError, VideoError, nearest
 from internvideo.jobs.lanes import find_videos
-from internvideo.jobs.language import ANSWERS, writing
+from internvideo.jobs.language import ANSWERS, model_of, writing
+from internvideo.jobs.own_captions import OwnCaptioner
 from internvideo.jobs.talk import CountTalk, columns, note
 from internvideo.store.dataset import Dataset
 from internvideo.store.writer import Writer
@@ -27,7 +27,8 @@ def caption_dataset(writer: Writer, dataset: Dataset, recipe: CaptionRecipe, *, 
         raise UsageError(f"captioning: there is no view `{recipe.view}`", nearest(recipe.view, dataset.views()))
     clips = dataset.view(recipe.view) if recipe.view is not None else dataset.clips(recipe.clip_set)
     files = {video: path for video, (path, _) in files_of(dataset).items()}
-    with writing(recipe, dataset.path / "cache" / ANSWERS) as who:
+    model = OwnCaptioner(recipe.network, recipe.weights) if recipe.network else None
+    with writing(recipe, dataset.path / "cache" / ANSWERS, model) as who:
         spec = spec_of(recipe, who.model.identity)
         writer.register(spec)
         work = due_work(writer, spec, clips, files)
@@ -52,18 +53,14 @@ def _questions(recipe: CaptionRecipe) -> int:
 
 def run_caption(videos: Sequence[str], recipe: CaptionRecipe, *, as_json: bool = False) -> int:
     """`internvideo caption`: print texts about whole videos. Returns the exit code; a broken video stops no other."""
-    if not recipe.on:
-        raise UsageError(
-            "no model to ask",
-            "--endpoint http://127.0.0.1:8000/v1 --llm NAME names one that vLLM, Ollama, llama.cpp or a host serves",
-        )
+    model = model_of(recipe, recipe.budget())
     places = find_videos(videos)
-    failed = asyncio.run(_captioned(places, recipe, as_json))
+    failed = asyncio.run(_captioned(model, places, recipe, as_json))
     return 0 if not failed else 1 if failed < len(places) else 3
 
 
-async def _captioned(places: Sequence[Found], recipe: CaptionRecipe, as_json: bool) -> int:
-    failed, model = 0, Endpoint(recipe.endpoint, recipe.budget())
+async def _captioned(model: LanguageModel, places: Sequence[Found], recipe: CaptionRecipe, as_json: bool) -> int:
+    failed = 0
     try:
         for place in places:
             path = Path(os.fsdecode(place.path))

@@ -13,12 +13,14 @@ from internvideo.config import dump, load_recipe, override
 from internvideo.curation.finish import make_views, run_dataset_operators
 from internvideo.curation.language.captioner import NAME as MODEL_CAPTIONS
 from internvideo.curation.language.instructions import NAME as INSTRUCTIONS
+from internvideo.curation.language.translation import NAME as TRANSLATIONS
 from internvideo.curation.operator import Operator
 from internvideo.curation.planner import LATER
 from internvideo.curation.presets import PRESETS
 from internvideo.curation.recipe import CurateRecipe
 from internvideo.curation.run import Listener, Progress, Run
 from internvideo.curation.scan import Found, in_share, scan, whole_roots
+from internvideo.curation.speech import SPOKEN, WORDS
 from internvideo.errors import UsageError
 from internvideo.jobs.captioning import caption_dataset
 from internvideo.jobs.estimate import Estimate, estimate_cost, say_estimate
@@ -36,6 +38,7 @@ from internvideo.store.writer import Writer
 
 Folder = str | os.PathLike[str]
 Runner = Literal["local", "ray"]
+BY_MODELS = (MODEL_CAPTIONS, INSTRUCTIONS, WORDS, SPOKEN, TRANSLATIONS)  # that no recipe has among its operators
 SHARE = "share.json"  # in the folder of a part: with which recipe it is made
 
 
@@ -246,7 +249,7 @@ def _prepare(writer: Writer, dataset: Dataset, recipe: CurateRecipe, doing: Cura
     """Note the recipe; operators that it does not have are current no more, but for vectors of other runs."""
     writer.set_recipe(dump(recipe))
     named = {one.name for one in doing.operators} | {one.name for one in doing.dataset_operators}
-    named |= {PLACES.name, MODEL_CAPTIONS, INSTRUCTIONS}
+    named |= {PLACES.name, *BY_MODELS}
     writer.retire(*(name for name in dataset.operators() if name not in named and not name.startswith(EMBEDDING)))
 
 

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from internvideo.config import override
+from internvideo.curation.export.card import Release
 from internvideo.curation.export.clips import export_clips
 from internvideo.curation.export.cutting import CutOptions
 from internvideo.curation.export.data import ExportSummary, from_dataset
+from internvideo.curation.export.hub import HubOptions, export_hub
 from internvideo.curation.export.instructions import InstructionOptions, export_instructions
 from internvideo.curation.export.interleaved import InterleavedOptions, export_interleaved
 from internvideo.curation.export.internvid import export_internvid
@@ -22,6 +24,7 @@ from internvideo.jobs.formats import FORMATS
 from internvideo.jobs.talk import CountTalk, size
 from internvideo.store import journal_lines
 from internvideo.store.dataset import Dataset
+from internvideo.store.forget import REMOVALS
 
 if TYPE_CHECKING:
     from internvideo.datasets.frame_shards import FrameShardSummary
@@ -56,12 +59,18 @@ class _Instructions:
     options: InstructionOptions = field(default_factory=InstructionOptions)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Hub:
+    options: HubOptions = field(default_factory=HubOptions)
+
+
 EXPORTERS: Mapping[str, tuple[Callable[..., ExportSummary], Any]] = {  # with what can be set about them
     "internvid": (export_internvid, _List()),
     "webdataset": (export_webdataset, _Shards()),
     "clips": (export_clips, _Cut()),
     "interleaved": (export_interleaved, _Interleaved()),
     "instructions": (export_instructions, _Instructions()),
+    "hub": (export_hub, _Hub()),
 }
 
 
@@ -92,6 +101,8 @@ def export(
             told = {field.name: getattr(chosen, field.name) for field in fields(chosen)}
             if form == "instructions":
                 told["rows"] = _instructions(dataset)
+            if form == "hub":
+                told["release"] = _release(dataset, name, clip_set)
             summary = exporter(from_dataset(dataset, name, clip_set), Path(out), progress=talk, **told)
     return {"format": form, "view": name, "out": str(out), **asdict(summary)}
 
@@ -101,6 +112,23 @@ def _frames(folder: Folder, view: str | None, clip_set: str, out: Path, talk: Co
     from internvideo.datasets.frame_shards import write_frame_shards
 
     return write_frame_shards(read_curated(folder, view=view, clip_set=clip_set), out, progress=talk)
+
+
+def _release(dataset: Dataset, view: str | None, clip_set: str) -> Release:
+    """How it came about, for the card. Why somebody asked for a removal is nobody else's business."""
+    status = dataset.status()
+    funnel: Any = dataset.view_description(view).get("funnel", []) if view is not None else []
+    return Release(
+        files=status.files,
+        videos=status.videos - status.gone - status.withheld,
+        clips=dataset.clips(clip_set).num_rows,
+        funnel=[(str(step["rule"]), int(step["in"]), int(step["kept"])) for step in funnel],
+        operators=[(name, spec.key) for name, spec in dataset.operators().items() if name != "places"],
+        removals=[
+            {name: line[name] for name in ("video", "date", "clips")}
+            for line in journal_lines.read(dataset.path / REMOVALS)[0]
+        ],
+    )
 
 
 def _instructions(dataset: Dataset) -> pa.Table:

@@ -1,6 +1,7 @@
 """Names of the export formats, apart so that `--help` needs nothing heavy."""
 
 FORMATS = {
+    "hub": "a release for the Hugging Face Hub: card, Parquet, statistics, removals; perhaps media",
     "internvid": "JSON lines with InternVid's six columns",
     "webdataset": "tar shards of cut clips with captions and scores",
     "frames": "tar shards of a few small pictures per clip, for training",

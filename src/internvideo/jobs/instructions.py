@@ -49,7 +49,7 @@ def make_instructions(folder: Folder, recipe: InstructionRecipe, *, quiet: bool 
             return await instruct(who.model, recipe, one.video, unit)
 
         with CountTalk("instructions", recipe.grain + "s") as talk:
-            at_once = recipe.endpoint.in_flight
+            at_once = recipe.at_once
             made = ask_about(
                 writer, spec, who.model, work, answer, at_once=at_once, tell=(lambda *_: None) if quiet else talk
             )

@@ -16,7 +16,8 @@ from internvideo.store.values import CLIP_KEY
 # `frame` is one moment of a clip: they are captions only where that is asked for.
 CAPTION_SCALES = ("clip", "fine", "coarse", "video")
 ALL_SCALES = (*CAPTION_SCALES, "frame", "transcript", "title")
-OPERATORS = ("captions", "model_captions")  # who gives texts: files beside the videos, then models
+OPERATORS = ("captions", "model_captions")  # who gives texts: files beside the videos, then models that see
+HEARD = ("spoken", "translations")  # and those that listen and translate: transcripts only
 _LATER = 100_000  # items of the second kind of texts begin here
 TEXTS = pa.schema(
     [
@@ -34,7 +35,7 @@ def texts_of(dataset: Dataset, videos: Collection[str] | None = None) -> pa.Tabl
     """All texts about the clips of a dataset (or of some videos of it), `TEXTS`: those of people have smaller items."""
     tables = [TEXTS.empty_table()]
     current = dataset.operators()
-    for place, name in enumerate(OPERATORS):
+    for place, name in enumerate((*OPERATORS, *HEARD)):
         if name in current:
             rows = dataset.rows(name, videos)
             columns = [

@@ -39,7 +39,7 @@ def export_internvid(
     all scores.
     """
     folder = ExportFolder(out, "internvid", data, {"extras": extras})
-    entry = folder.write_lines(FILE, _rows(data, extras), len(data), progress)
+    entry = folder.write_lines(FILE, internvid_rows(data, extras), len(data), progress)
     return folder.close([entry], list(range(len(data))), [])
 
 
@@ -67,7 +67,8 @@ def youtube_id(file: str) -> str | None:
     return None
 
 
-def _rows(data: ExportData, extras: bool) -> Iterator[dict[str, Any]]:
+def internvid_rows(data: ExportData, extras: bool) -> Iterator[dict[str, Any]]:
+    """The rows, in order."""
     umt, aesthetic = (_first_of(data.clips, names) for names in (UMT_COLUMNS, AESTHETIC_COLUMNS))
     starts = _film_starts(data)
     for place, clip in enumerate(data.rows):
@@ -101,8 +102,8 @@ def _extras(data: ExportData, place: int) -> dict[str, Any]:
         "clip": clip.name,
         "video": clip.video,
         "stream": clip.stream,
-        "start": clip.start,
-        "end": clip.end,
+        "start_tick": clip.start,  # not `start`: readers of such lists would take it for seconds
+        "end_tick": clip.end,
         "file": clip.file or None,
         "language": (chosen["language"] or None) if chosen else None,
         "words": len(words_of(text)) if text else None,

@@ -66,10 +66,13 @@ class Prompts:
 class CaptionRecipe(Asking):
     """Which captions are made, of which clips, and by whom.
 
+    network: one of ours with a caption decoder instead, with its `weights`: one text of scale `clip` from all frames.
     view: only clips of this view; None: of the whole clip set. merger: who merges texts: the model itself, or rules
     that need none. The budget is for all runs on a dataset together.
     """
 
+    network: str = ""
+    weights: str | None = None
     view: str | None = "default"
     clip_set: str = "shots"
     scales: tuple[Scale, ...] = ("coarse", "fine")
@@ -78,6 +81,10 @@ class CaptionRecipe(Asking):
     size: int = 336  # pixels of the short side of a picture
     merger: Literal["model", "rules"] = "model"
     prompts: Prompts = field(default_factory=Prompts)
+
+    @property
+    def on(self) -> bool:
+        return super().on or bool(self.network)
 
     def __post_init__(self) -> None:
         if self.fps <= 0 or self.most_frames < 1 or self.size < 16:

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from internvideo.curation.language.local import LocalConfig
 from internvideo.curation.language.protocol import (
     Answer,
     AnswerError,
@@ -24,6 +25,7 @@ from internvideo.curation.language.protocol import (
     Request,
     RequestRejected,
     cleaned,
+    json_inside,
 )
 from internvideo.errors import MissingExtra
 
@@ -52,10 +54,12 @@ class EndpointConfig:
 class Asking:
     """Who is asked, and what may be spent on it in all: money in the unit of the prices, per million tokens.
 
-    Recipes of everything that asks a language model begin with this. Off while `endpoint.url` is empty.
+    Recipes of everything that asks a language model begin with this. Off while nobody is named: neither an address nor
+    a model in this process.
     """
 
     endpoint: EndpointConfig = field(default_factory=lambda: EndpointConfig(url="", model=""))
+    local: LocalConfig = field(default_factory=LocalConfig)
     token_budget: int | None = None
     money_budget: float | None = None
     prompt_price: float = 0.0
@@ -63,7 +67,12 @@ class Asking:
 
     @property
     def on(self) -> bool:
-        return bool(self.endpoint.url)
+        return bool(self.endpoint.url or self.local.model)
+
+    @property
+    def at_once(self) -> int:
+        """How many questions may wait for an answer."""
+        return self.endpoint.in_flight if self.endpoint.url else 2
 
     def budget(self) -> Budget:
         """With nothing spent yet."""
@@ -251,17 +260,3 @@ def _parsed(reply: dict[str, Any], request: Request) -> Answer:
     if found is None or not set(request.schema.get("required", ())) <= found.keys():
         return Answer(None, "invalid", *counted)
     return Answer(json.dumps(found, ensure_ascii=False), finish, *counted)
-
-
-def json_inside(text: str) -> dict[str, Any] | None:
-    """The JSON object that an answer is, or that stands in it between other words; None if there is none.
-
-    >>> json_inside('Sure! {"caption": "a dog"} I hope this helps')
-    {'caption': 'a dog'}
-    """
-    start, end = text.find("{"), text.rfind("}")
-    try:
-        found = json.loads(text[start : end + 1]) if 0 <= start < end else None
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None

@@ -149,3 +149,17 @@ def cleaned(text: str) -> str:
     """
     visible = "".join(letter if letter.isprintable() else " " for letter in text)
     return " ".join(visible.split())[:LONGEST].rstrip()
+
+
+def json_inside(text: str) -> dict[str, Any] | None:
+    """The JSON object that an answer is, or that stands in it between other words; None if there is none.
+
+    >>> json_inside('Sure! {"caption": "a dog"} I hope this helps')
+    {'caption': 'a dog'}
+    """
+    start, end = text.find("{"), text.rfind("}")
+    try:
+        found = json.loads(text[start : end + 1]) if 0 <= start < end else None
+    except ValueError:
+        return None
+    return found if isinstance(found, dict) else None

@@ -131,7 +131,7 @@ class _Stage:
         self._writer, self._model, self._recipe, self._work, self._tell = writer, model, recipe, work, tell
         self._spec = spec_of(recipe, model.identity)
         self._total = sum(len(one.clips) for one in work)
-        self._room = asyncio.Semaphore(AHEAD * recipe.endpoint.in_flight)
+        self._room = asyncio.Semaphore(AHEAD * recipe.at_once)
         self._made = Made()
         self._done = 0
 
