@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 Folder = str | os.PathLike[str]
 EXPORTS = "exports.jsonl"  # where exports went: `forget` looks there
+SHOWN = 20  # skipped clips that are named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,5 +162,7 @@ def _vectors(dataset: Dataset, form: str, out: Folder) -> ExportSummary:
 
 def say_export(found: dict[str, Any]) -> str:
     lines = [f"{found['clips']:,} clips in {found['files']:,} files, {size(found['bytes'])}: {found['out']}"]
-    lines += [f"  skipped {name}: {reason}" for name, reason in found["skipped"]]
+    lines += [f"  skipped {name}: {reason}" for name, reason in found["skipped"][:SHOWN]]
+    if len(found["skipped"]) > SHOWN:
+        lines.append(f"  and {len(found['skipped']) - SHOWN:,} more: manifest.json")
     return "\n".join(lines)

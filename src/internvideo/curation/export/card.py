@@ -54,7 +54,7 @@ def card(told: Told, release: Release, distributions: Sequence[Distribution]) ->
     parts = [
         _head(told),
         f"# {told.name}" + (f", {told.view}" if told.view else ""),
-        f"{told.clips:,} clips of {told.videos:,} videos, {told.hours:,.1f} hours; {told.captioned:,} have a caption.",
+        f"{told.clips:,} clips of {told.videos:,} videos, {told.hours:,.2f} hours; {told.captioned:,} have a caption.",
         _media(told),
         "## How the clips were chosen",
         _funnel(told, release),

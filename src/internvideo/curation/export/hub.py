@@ -25,6 +25,7 @@ from internvideo.curation.export.folder import ExportFolder, file_entry
 from internvideo.curation.export.internvid import COLUMNS, internvid_rows
 from internvideo.curation.export.statistics import distributions
 from internvideo.curation.export.webdataset import export_webdataset
+from internvideo.curation.report.figures import SCORES
 from internvideo.store import durable
 
 CARD, STATISTICS, FIGURE, REMOVALS, MEDIA = (
@@ -35,8 +36,8 @@ MEANINGS = {
     "Start_timestamp": "of the clip, HH:MM:SS.mmm from the start of the video",
     "End_timestamp": "the first moment that is no longer in the clip",
     "Caption": "the text that stands for the clip",
-    "UMT_Score": "how well caption and clip fit, as the network says that the dataset was scored with",
-    "Aesthetic_Score": "as the aesthetic head says that the dataset was scored with",
+    "UMT_Score": "how well caption and clip fit: cosine by the network of `match`, or as an imported list says",
+    "Aesthetic_Score": "by the head of `aesthetic`, or as an imported list says",
     "Language": "of the caption",
     "Type": "category of the video, in the words of its source",
     "clip": "name of the clip: hash of the video, stream, ticks",
@@ -44,7 +45,19 @@ MEANINGS = {
     "licence": "of the video, in the words of its source",
     "source": "channel, folder or film that the video comes from",
     "words": "of the caption",
+    "stream": "number of the picture stream in the file",
+    "start_tick": "first tick of the clip, in the time base of the stream",
+    "end_tick": "first tick behind the clip",
+    "file": "name of the file",
+    "frames": "of the clip",
+    "start_seconds": "first moment of the clip on the clock of the file",
+    "end_seconds": "end of the clip on the clock of the file",
 }
+# What is of use only inside the dataset, or stands in other columns.
+INSIDE = (
+    *("caption", "decoding_", "frame_hashes_", "imported_", "model_captions_", "packet_digest_", "places_"),
+    *("ranks_", "sidecars_", "spoken_", "transcript_", "translations_", "video_time_base"),
+)
 _KINDS = {"words": pa.int32(), "stream": pa.int32(), "start_tick": pa.int64(), "end_tick": pa.int64()}
 
 
@@ -118,7 +131,7 @@ def _rows(data: ExportData) -> Iterator[dict[str, Any]]:
 
 
 def _schema(data: ExportData) -> pa.Schema:
-    """The six columns, then language and type, then the key, then all scalar values, by name."""
+    """The six columns, then language and type, then the key, then all scalar values that say something, by name."""
     numbers = {"UMT_Score", "Aesthetic_Score"}
     fields = [(name, pa.float64() if name in numbers else pa.string()) for name in COLUMNS]
     fields += [("Language", pa.string()), ("Type", pa.string())]
@@ -126,7 +139,8 @@ def _schema(data: ExportData) -> pa.Schema:
     fields += [(name, _KINDS.get(name, pa.string())) for name in keys]
     taken = {name for name, _ in fields}
     known = data.values(0) if len(data) else {}
-    fields += [(name, data.clips.schema.field(name).type) for name in known if name not in taken]
+    told = (name for name in known if name not in taken and not name.startswith(INSIDE))
+    fields += [(name, data.clips.schema.field(name).type) for name in told]
     return pa.schema(fields)
 
 
@@ -145,12 +159,20 @@ def _told(data: ExportData, schema: pa.Schema, media: bool) -> Told:
         videos=len(licences),
         hours=seconds / 3600,
         captioned=len(data.best),
-        columns=[(name, MEANINGS.get(name, name.replace("_", " "))) for name in schema.names],
+        columns=[(name, _meaning(name)) for name in schema.names],
         languages=sorted({row["language"].split("-")[0] for row in chosen if row["language"]}),
         licences=dict(Counter(licences.values())),
         origins=dict(Counter(f"{row['scale']}, {row['origin']}" for row in chosen)),
         media=media,
     )
+
+
+def _meaning(column: str) -> str:
+    if column in MEANINGS:
+        return MEANINGS[column]
+    title = SCORES.get(column)
+    operator, _, value = column.partition("_")
+    return f"{title.name}. {title.meaning}" if title else f"{value.replace('_', ' ')}, of the operator `{operator}`"
 
 
 def _chosen(texts: Sequence[dict[str, Any]], text: str) -> dict[str, Any]:

@@ -21,8 +21,8 @@ from internvideo.curation.text_statistics import words_of
 FILE = "internvid.jsonl"
 COLUMNS = ("YoutubeID", "Start_timestamp", "End_timestamp", "Caption", "UMT_Score", "Aesthetic_Score")
 # Where the two scores are found, the first column that has one: of imported lists, or computed here.
-UMT_COLUMNS = ("imported_umt_score", "match_umt_score", "umt_score")
-AESTHETIC_COLUMNS = ("imported_aesthetic_score", "aesthetics_score", "aesthetic_score")
+UMT_COLUMNS = ("imported_umt_score", "match_cosine")
+AESTHETIC_COLUMNS = ("imported_aesthetic_score", "aesthetic_max")  # InternVid takes the maximum of its frames
 # 64 bits in base 64: of the eleventh digit only four bits count, so it is one of sixteen.
 _ID = r"([A-Za-z0-9_-]{10}[AEIMQUYcgkosw048])"
 _NAMED = (re.compile(_ID), re.compile(_ID + r"[_.-]\d.*"), re.compile(r".*\[" + _ID + r"\]"))
