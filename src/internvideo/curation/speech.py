@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from internvideo.curation.captions import owners
 from internvideo.curation.language.protocol import cleaned
-from internvideo.errors import InternVideoError, MissingExtra
+from internvideo.errors import InternVideoError, MissingExtra, UsageError
 from internvideo.store.values import CLIP_KEY, JSON, VIDEO_KEY, OperatorSpec
 from internvideo.video.sound import RATE
 
@@ -107,6 +107,10 @@ class FasterWhisper:
         except ImportError as error:
             raise MissingExtra("faster-whisper", "speech") from error
         self._recipe = recipe
+        if len(Path(recipe.model).parts) > 1 and not Path(recipe.model).is_dir():
+            raise UsageError(
+                f"there is no folder `{recipe.model}`", "name one with a CTranslate2 conversion of Whisper"
+            )
         try:
             self._model: Any = faster_whisper.WhisperModel(
                 recipe.model, device=recipe.device, compute_type=recipe.precision, local_files_only=not recipe.fetch

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Sequence
 
 import numpy as np
@@ -41,7 +42,7 @@ class OwnCaptioner:
     def __init__(self, name: str, weights: str | None = None) -> None:
         self._network = choose_model(name, weights)
         say_model(self._network)
-        self._busy = asyncio.Lock()
+        self._busy = threading.Lock()
 
     @property
     def identity(self) -> str:
@@ -52,8 +53,7 @@ class OwnCaptioner:
         """Raises RequestRejected for a question without pictures."""
         if not request.images:
             raise RequestRejected("this network merges no texts", "captioning.merger=rules does")
-        async with self._busy:
-            return await asyncio.to_thread(self._answer, request)
+        return await asyncio.to_thread(self._answer, request)
 
     async def close(self) -> None:
         """Nothing to give back."""
@@ -63,7 +63,8 @@ class OwnCaptioner:
         chosen = pick(FRAME_POLICIES, how.frames, "frame policy")(len(request.images), how.frame_count)
         frames = np.stack([request.images[number] for number in chosen])
         clip = torch.from_numpy(next(iter(preprocess_crops(frames, how, 1))))
-        text = describe(self._network, clip[None])[0]
+        with self._busy:
+            text = describe(self._network, clip[None])[0]
         return Answer(text or None, "stop" if text else "refused", model=self.identity)
 
 

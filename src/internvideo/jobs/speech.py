@@ -3,7 +3,8 @@
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ from internvideo.jobs.talk import CountTalk, columns, note
 from internvideo.store.best_caption import texts_of
 from internvideo.store.dataset import Dataset
 from internvideo.store.results import Failure, Result
-from internvideo.store.values import SPAN_KEY
+from internvideo.store.values import SPAN_KEY, OperatorSpec
 from internvideo.video.sound import read_sound
 
 Folder = str | os.PathLike[str]
@@ -58,62 +59,85 @@ def transcribe(
         if not recipe.model:
             raise UsageError("no model to listen with", "--model DIR names a CTranslate2 conversion of Whisper")
         transcriber = FasterWhisper(recipe)
-    clips, bases = _clips(dataset), _time_bases(dataset)
-    files = {video: path for video, (path, _) in files_of(dataset).items()}
     told = set(dataset.rows("transcript")["video"].to_pylist()) if "transcript" in dataset.operators() else set()
     heard, failed = Counter[str](), dict[str, str]()
     with dataset.writer() as writer, CountTalk("listening", "videos") as talk:
         specs = word_spec(transcriber.identity, recipe), spoken_spec(transcriber.identity, recipe)
         writer.register(*specs)
-        due = []
-        for video, spans in sorted(clips.items()):
-            source = hashlib.sha256(spans.tobytes()).hexdigest()[:16]
-            if video in told and not recipe.over:
-                heard["has a transcript already"] += 1
-            elif video in files and video in bases and is_due(writer, specs[1], video, source):
-                due.append((video, spans, source))
-        for done, (video, spans, source) in enumerate(due, 1):
+        audible = [one for one in _audible(dataset) if recipe.over or one.video not in told]
+        due = [one for one in audible if is_due(writer, specs[1], one.video, one.input)]
+        for done, one in enumerate(due, 1):
             try:
-                sound = read_sound(files[video])
+                sound = read_sound(one.path)
             except VideoError as error:
-                writer.commit(video, [Failure(spec, source, error.kind, error.problem) for spec in specs])
-                failed[video] = error.problem
+                writer.commit(one.video, [Failure(spec, one.input, error.kind, error.problem) for spec in specs])
+                failed[one.video] = error.problem
                 continue
             words = listen(transcriber, sound.samples, sound.start, recipe.language) if sound is not None else []
             heard["no sound" if sound is None else "speech" if words else "no speech"] += 1
-            rows = [{"video": video, "item": item, **word} for item, word in enumerate(words)]
-            of_clips = [
-                {
-                    "video": video,
-                    **dict(zip(("stream", "start", "end"), spans[clip].tolist(), strict=True)),
-                    "item": 0,
-                    **row,
-                }
-                for clip, row in spoken(words, spans[:, 1:], bases[video], transcriber.identity)
-            ]
-            tables = (
-                pa.Table.from_pylist(each, schema=spec.schema)
-                for each, spec in zip((rows, of_clips), specs, strict=True)
-            )
-            writer.commit(video, [Result(spec, source, table) for spec, table in zip(specs, tables, strict=True)])
+            writer.commit(one.video, _results(one, words, specs, transcriber.identity))
             if not quiet:
-                talk(done, len(due), files[video].name)
+                talk(done, len(due), one.path.name)
         writer.flush()
     words_of = dataset.rows(WORDS)
-    languages = Counter(
-        dict.fromkeys(zip(words_of["video"].to_pylist(), words_of["language"].to_pylist(), strict=True))
-    )
+    spoken_in = set(zip(words_of["video"].to_pylist(), words_of["language"].to_pylist(), strict=True))
     return {
         "dataset": str(folder),
         "videos": dict(heard),
+        "with_a_file": len(told),
         "failed": failed,
         "words": words_of.num_rows,
-        "languages": dict(Counter(language for _, language in languages)),
+        "languages": dict(Counter(language for _, language in spoken_in)),
     }
+
+
+@dataclass(frozen=True)
+class _Audible:
+    """A video that may be listened to. spans: (N, 3) int64 of stream, start, end: of all segmenters, each once."""
+
+    video: str
+    path: Path
+    time_base: Fraction
+    spans: np.ndarray
+
+    @property
+    def input(self) -> str:
+        return hashlib.sha256(self.spans.tobytes()).hexdigest()[:16]
+
+
+def _audible(dataset: Dataset) -> list[_Audible]:
+    """Those with a file, a time base and clips, in order."""
+    spans: dict[str, set[tuple[int, ...]]] = {}
+    for name, spec in dataset.operators().items():
+        if spec.segmenter:
+            table = dataset.rows(name)
+            for video, *key in zip(*(table[column].to_pylist() for column in SPAN_KEY.names), strict=True):
+                spans.setdefault(video, set()).add(tuple(key))
+    probed, files = dataset.rows("probe"), files_of(dataset)
+    bases = dict(zip(probed["video"].to_pylist(), probed["time_base"].to_pylist(), strict=True))
+    return [
+        _Audible(video, files[video][0], Fraction(bases[video]), np.array(sorted(keys), np.int64))
+        for video, keys in sorted(spans.items())
+        if video in files and bases.get(video)
+    ]
+
+
+def _results(one: _Audible, words: list[dict[str, Any]], specs: Sequence[OperatorSpec], origin: str) -> list[Result]:
+    """Rows of words, and of the clips that they belong to."""
+    rows = [{"video": one.video, "item": item, **word} for item, word in enumerate(words)]
+    of_clips = []
+    for clip, row in spoken(words, one.spans[:, 1:], one.time_base, origin):
+        stream, start, end = one.spans[clip].tolist()
+        of_clips.append({"video": one.video, "stream": stream, "start": start, "end": end, "item": 0, **row})
+    tables = [
+        pa.Table.from_pylist(each, schema=spec.schema) for each, spec in zip((rows, of_clips), specs, strict=True)
+    ]
+    return [Result(spec, one.input, table) for spec, table in zip(specs, tables, strict=True)]
 
 
 def say_transcribe(found: Mapping[str, Any]) -> str:
     rows = [(what, f"{count:,} videos") for what, count in sorted(found["videos"].items())]
+    rows += [("have a file", f"{found['with_a_file']:,} videos")] if found["with_a_file"] else []
     rows += [(f"failed: {video[:12]}", why) for video, why in sorted(found["failed"].items())]
     rows += [("words in all", f"{found['words']:,}")]
     rows += [("languages", ", ".join(f"{name} {count:,}" for name, count in sorted(found["languages"].items())))]
@@ -168,23 +192,3 @@ def _not_ours(dataset: Dataset, texts: pa.Table) -> pa.Array:
 
 def _digest(lines: list[Line]) -> str:
     return hashlib.sha256(untranslated(lines).encode("utf-8")).hexdigest()[:16]
-
-
-def _clips(dataset: Dataset) -> dict[str, np.ndarray]:
-    """Video -> (N, 3) int64 of stream, start, end: the spans of all segmenters, each once, in order."""
-    spans: dict[str, set[tuple[int, ...]]] = {}
-    for name, spec in dataset.operators().items():
-        if spec.segmenter:
-            table = dataset.rows(name)
-            for video, *key in zip(*(table[column].to_pylist() for column in SPAN_KEY.names), strict=True):
-                spans.setdefault(video, set()).add(tuple(key))
-    return {video: np.array(sorted(keys), np.int64) for video, keys in spans.items()}
-
-
-def _time_bases(dataset: Dataset) -> dict[str, Fraction]:
-    rows = dataset.rows("probe")
-    return {
-        video: Fraction(base)
-        for video, base in zip(rows["video"].to_pylist(), rows["time_base"].to_pylist(), strict=True)
-        if base
-    }

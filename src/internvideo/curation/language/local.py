@@ -8,6 +8,7 @@ are, with the form of the answer written into the question.
 import asyncio
 import hashlib
 import json
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,7 +47,7 @@ class HuggingFace:
         except ImportError as error:
             raise MissingExtra("transformers", "caption") from error
         self.config, self._torch = config, torch
-        self._busy = asyncio.Lock()
+        self._busy = threading.Lock()
         options: dict[str, Any] = {"local_files_only": not config.fetch, "trust_remote_code": False}
         options |= {"revision": config.revision} if config.revision else {}
         try:
@@ -80,11 +81,14 @@ class HuggingFace:
 
     async def ask(self, request: Request) -> Answer:
         """Answers one after the other: the machine is busy with one."""
-        async with self._busy:
-            return await asyncio.to_thread(self._answer, request)
+        return await asyncio.to_thread(self._one_at_a_time, request)
 
     async def close(self) -> None:
         """Nothing to give back before the process ends."""
+
+    def _one_at_a_time(self, request: Request) -> Answer:
+        with self._busy:
+            return self._answer(request)
 
     def _answer(self, request: Request) -> Answer:
         inputs = self._inputs(request)
