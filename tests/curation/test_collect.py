@@ -22,6 +22,7 @@ from internvideo.curation.collect.sources import Address, Source, file_name, rea
 from internvideo.errors import UsageError
 from internvideo.jobs.collect import fetch
 from internvideo.jobs.curate import curate
+from internvideo.jobs.upkeep import addresses_alive
 from internvideo.store import Dataset, journal_lines
 from internvideo.video.render import write_video
 from tests.curation.web_mock import hosting
@@ -297,6 +298,20 @@ def test_a_collector_that_somebody_installed_is_held_to_the_same_rules(films, tm
     assert lines(tmp_path / "out")["a.mp4"]["evidence"] == "query peel an orange"
     with pytest.raises(UsageError, match="collector `yours`"):
         run(tmp_path / "queries.txt", tmp_path / "out", by="yours")
+
+
+def test_addresses_that_no_longer_answer_are_named_and_nothing_is_noted(films, tmp_path):
+    with hosting(dict(films)) as site:
+        run(listed(tmp_path / "list.csv", site, films), tmp_path / "out")
+        curate([tmp_path / "out"], tmp_path / "dataset", workers=1, quiet=True)
+        del site.files["/b.mp4"]
+        site.faults["/c.mp4"] = [(500, {})]
+        site.asked.clear()
+        found = addresses_alive(tmp_path / "dataset", web.Web(private=True, pause=0.0), quiet=True)
+        assert all(h.get("Range") == "bytes=0-0" for path, h in site.asked if path != "/robots.txt")
+    assert [len(found[state]) for state in ("there", "gone", "silent", "refused")] == [1, 1, 1, 0]
+    assert "/b.mp4: 404" in found["gone"][0] and "/c.mp4: 500" in found["silent"][0]
+    assert Dataset(tmp_path / "dataset").status().gone == 0, "the files are here"
 
 
 # ---- lists and plans

@@ -218,9 +218,23 @@ def _diff(given: argparse.Namespace) -> int:
     return 0 if found["same"] else 1
 
 
-def _alive(given: argparse.Namespace) -> int:
-    from internvideo.jobs.upkeep import alive, say_alive
+def _alive_options(parser: argparse.ArgumentParser) -> None:
+    _dataset_option(parser)
+    parser.add_argument(
+        "--addresses", action="store_true", help="ask the addresses that the videos came from instead, over the network"
+    )
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of asking: pause=1 agent=me robots=no")
 
+
+def _alive(given: argparse.Namespace) -> int:
+    from internvideo.config import override
+    from internvideo.curation.collect.fetch import FetchRecipe
+    from internvideo.jobs.upkeep import addresses_alive, alive, say_addresses, say_alive
+
+    if given.addresses:
+        asked = addresses_alive(given.dataset, override(FetchRecipe(), given.overrides).web(), quiet=given.as_json)
+        show(asked, given.as_json, lambda: say_addresses(asked))
+        return 1 if asked["gone"] or asked["silent"] else 0
     found = alive(given.dataset)
     show(found, given.as_json, lambda: say_alive(found))
     return 1 if found["gone"] or found["changed"] else 0
@@ -256,5 +270,5 @@ DATASET_VERBS = (
     Verb("diff", "What differs between two datasets: videos, values, views.",
          "internvideo dataset diff my-dataset other-dataset", _diff_options, _diff),
     Verb("alive", "Look whether all files are still there; mark those that are gone.",
-         "internvideo dataset alive my-dataset", _dataset_option, _alive),
+         "internvideo dataset alive my-dataset", _alive_options, _alive),
 )  # fmt: skip

@@ -4,7 +4,9 @@ import hashlib
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any, cast
 
@@ -12,9 +14,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from internvideo.curation.collect.web import Refused, Web
 from internvideo.errors import UsageError, nearest
 from internvideo.jobs.export import EXPORTS, export
-from internvideo.jobs.talk import columns, note
+from internvideo.jobs.talk import CountTalk, columns, note
 from internvideo.store import durable, journal_lines
 from internvideo.store.alive import look_again
 from internvideo.store.dataset import Dataset
@@ -162,6 +165,39 @@ def alive(folder: Folder) -> dict[str, Any]:
     status = dataset.status()
     there = status.videos - status.gone - status.withheld
     return {"dataset": str(folder), "videos": status.videos, "there": there, **found}
+
+
+def addresses_alive(folder: Folder, web: Web, *, quiet: bool = False) -> dict[str, Any]:
+    """Whether the addresses that the videos came from still answer. Asks the network; notes nothing: the files decide.
+
+    What is gone there can no longer be fetched by those who have only the list.
+    """
+    dataset = Dataset(Path(folder))
+    rows = dataset.rows("sidecars") if "sidecars" in dataset.operators() else None
+    urls = sorted({str(url) for url in rows["url"].to_pylist() if url}) if rows is not None else []
+    if not urls:
+        raise UsageError("no video of this dataset has an address", "`.info.json` files and lists bring them in")
+    found: dict[str, list[str]] = {"there": [], "gone": [], "silent": [], "refused": []}
+    with CountTalk("asking", "addresses") as talk, ThreadPoolExecutor(4) as pool:
+        for done, (url, (state, said)) in enumerate(zip(urls, pool.map(partial(_answers, web), urls), strict=True), 1):
+            found[state].append(url if state == "there" else f"{url}: {said}")
+            if not quiet:
+                talk(done, len(urls), "")
+    return {"dataset": str(folder), "addresses": len(urls), **found}
+
+
+def _answers(web: Web, url: str) -> tuple[str, str]:
+    try:
+        return web.answers(url)
+    except Refused as refused:
+        return "refused", str(refused)
+
+
+def say_addresses(found: dict[str, Any]) -> str:
+    share = len(found["there"]) / found["addresses"]
+    lines = [f"{len(found['there']):,} of {found['addresses']:,} addresses answer ({share:.1%})"]
+    lines += [f"  {state}: {one}" for state in ("gone", "silent", "refused") for one in found[state]]
+    return "\n".join(lines)
 
 
 def say_alive(found: dict[str, Any]) -> str:

@@ -87,6 +87,23 @@ class Web:
         kind = headers.get("Content-Type", "") if headers is not None else ""
         return Answered(stated, kind, licence, watch.robots)
 
+    def answers(self, url: str) -> tuple[str, str]:
+        """Whether an address still gives something: `there`, `gone` or `silent`, and what the server said.
+
+        Asks for the first byte only. Raises Refused.
+        """
+        opener = urllib.request.build_opener(*self._handlers(), _Watch(self))
+        try:
+            with opener.open(urllib.request.Request(url, headers={"Range": "bytes=0-0"}), timeout=TIMEOUT) as answer:
+                return "there", str(answer.status)
+        except urllib.error.HTTPError as error:
+            error.close()
+            return ("gone" if error.code in (404, 410) else "silent"), f"{error.code} {error.reason}"
+        except Refused:
+            raise
+        except (AddressFailed, OSError, http.client.HTTPException, ValueError) as error:
+            return "silent", str(error)
+
     def _handlers(self) -> list[urllib.request.BaseHandler]:
         return [urllib.request.ProxyHandler({}), _Plain(self.private), _Secure(self.private)]
 
@@ -254,7 +271,8 @@ def _connected(host: str, port: int, timeout: float | None, private: bool) -> so
     if not private:
         for *_, place in found:
             if not is_public(str(place[0])):
-                raise Refused(f"{host} is {place[0]}, an address of this machine or its network")
+                why = "an address of this machine or its network; private=yes allows those"
+                raise Refused(f"{host} is {place[0]}, {why}")
     error: OSError | None = None
     for *_, place in found:
         try:
