@@ -107,3 +107,34 @@ def test_a_mapping_is_changed_by_key_and_takes_values_as_json_writes_them():
         "where": {"fold": 3, "person": "ann"},
         "unless": {"fold": [1, 2]},
     }
+
+
+@dataclass(frozen=True)
+class Length:
+    """A recipe whose values only make sense together."""
+
+    epochs: float | None = 1.0
+    steps: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.epochs is None) == (self.steps is None):
+            raise UsageError("either epochs or steps")
+
+
+@dataclass(frozen=True)
+class Run:
+    length: Length = field(default_factory=Length)
+
+
+def test_values_that_only_make_sense_together_are_set_together():
+    expected = Run(Length(None, 5))
+    assert override(Run(), ["length.epochs=none", "length.steps=5"]) == expected
+    assert override(Run(), ["length.steps=5", "length.epochs=none"]) == expected
+    assert override(Run(), ["length.steps=9", "length.epochs=none", "length.steps=5"]) == expected
+    with pytest.raises(UsageError, match="either"):
+        override(Run(), ["length.steps=5"])
+
+
+def test_of_a_part_and_its_details_the_later_assignment_counts():
+    assert override(Reading(), ['options.where={"a": 1}', "options.where.b=2"]).options == {"where": {"a": 1, "b": 2}}
+    assert override(Reading(), ["options.where.b=2", 'options.where={"a": 1}']).options == {"where": {"a": 1}}

@@ -12,9 +12,10 @@ import json
 import types
 import typing
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from internvideo.errors import UsageError, nearest
 
@@ -57,51 +58,96 @@ def load_recipe(name: str, presets: Mapping[str, T], expected: type[T]) -> T:
 
 
 def override(config: T, assignments: Sequence[str]) -> T:
-    """The same recipe with `path=value` assignments applied, left to right.
+    """The same recipe with `path=value` assignments applied, left to right; those of one part of it together.
 
     Raises UsageError for an unknown path (naming the nearest), a value of the wrong type, or one the recipe refuses.
     """
+    changes: _Changes = {}
     for assignment in assignments:
         path, equals, text = assignment.partition("=")
         if not equals:
             raise UsageError(
                 f"`{assignment}` is no override", "write path=value, for example operators.shots.threshold=30"
             )
-        config = _replace(config, path.strip().split("."), text.strip(), assignment)
-    return config
+        names, value = path.strip().split("."), _Value(text.strip(), assignment)
+        if not _noted(changes, names, value):  # a part is set as a whole and in a detail
+            config, changes = _replace(config, changes), {}
+            _noted(changes, names, value)
+    changed: T = _replace(config, changes)
+    return changed
 
 
-def _replace(node: Any, path: Sequence[str], text: str, assignment: str) -> Any:
-    head, rest = path[0], path[1:]
+@dataclass(frozen=True)
+class _Value:
+    """What an assignment says, and all of it for messages."""
+
+    text: str
+    assignment: str
+
+
+_Changes: TypeAlias = "dict[str, _Changes | _Value]"
+
+
+def _noted(changes: _Changes, path: Sequence[str], value: _Value) -> bool:
+    """Enter a value into the tree of changes; False where that would change what is to be set as a whole."""
+    for name in path[:-1]:
+        below = changes.setdefault(name, {})
+        if isinstance(below, _Value):
+            return False
+        changes = below
+    if isinstance(changes.get(path[-1]), dict):
+        return False
+    changes[path[-1]] = value
+    return True
+
+
+def _said(change: "_Changes | _Value") -> str:
+    """The assignments of a change."""
+    return change.assignment if isinstance(change, _Value) else ", ".join(_said(below) for below in change.values())
+
+
+def _replace(node: Any, changes: _Changes) -> Any:
+    if not changes:
+        return node
     if isinstance(node, tuple):
-        names = [getattr(item, "name", str(place)) for place, item in enumerate(node)]
-        if head not in names:
-            raise UsageError(f"no `{head}` in `{assignment}`", nearest(head, names))
-        if not rest:
-            raise UsageError(
-                f"`{assignment}` replaces all of `{head}`", f"name one field: {_fields_of(node[names.index(head)])}"
-            )
-        return tuple(
-            _replace(item, rest, text, assignment) if name == head else item
-            for name, item in zip(names, node, strict=True)
-        )
+        return _replace_items(node, changes)
     if isinstance(node, Mapping):  # of options: any key, which their reader checks
-        return {**node, head: _replace(node.get(head, {}), rest, text, assignment) if rest else _plain_value(text)}
+        return {
+            **node,
+            **{
+                name: _plain_value(change.text) if isinstance(change, _Value) else _replace(node.get(name, {}), change)
+                for name, change in changes.items()
+            },
+        }
     if not dataclasses.is_dataclass(node) or isinstance(node, type):
-        raise UsageError(f"`{assignment}`: nothing below a plain value", "shorten the path")
+        raise UsageError(f"`{_said(changes)}`: nothing below a plain value", "shorten the path")
     fields = {field.name for field in dataclasses.fields(node) if field.init}
-    if head not in fields:
-        raise UsageError(f"no `{head}` in {type(node).__name__} (`{assignment}`)", nearest(head, fields))
-    old = getattr(node, head)
-    new = (
-        _replace(old, rest, text, assignment)
-        if rest
-        else _parse(text, typing.get_type_hints(type(node))[head], assignment)
-    )
+    types = typing.get_type_hints(type(node))
+    new = {}
+    for name, change in changes.items():
+        if name not in fields:
+            raise UsageError(f"no `{name}` in {type(node).__name__} (`{_said(change)}`)", nearest(name, fields))
+        if isinstance(change, _Value):
+            new[name] = _parse(change.text, types[name], change.assignment)
+        else:
+            new[name] = _replace(getattr(node, name), change)
     try:
-        return dataclasses.replace(node, **{head: new})
+        return dataclasses.replace(node, **new)
     except ValueError as error:
-        raise UsageError(f"`{assignment}`: {error}") from error
+        raise UsageError(f"`{_said(changes)}`: {error}") from error
+
+
+def _replace_items(items: tuple[Any, ...], changes: _Changes) -> tuple[Any, ...]:
+    """Of a tuple: items go by their names, or by their numbers."""
+    names = [getattr(item, "name", str(place)) for place, item in enumerate(items)]
+    for name, change in changes.items():
+        if name not in names:
+            raise UsageError(f"no `{name}` in `{_said(change)}`", nearest(name, names))
+        if isinstance(change, _Value):
+            known = _fields_of(items[names.index(name)])
+            raise UsageError(f"`{change.assignment}` replaces all of `{name}`", f"name one field: {known}")
+    below = {name: change for name, change in changes.items() if isinstance(change, dict)}
+    return tuple(_replace(item, below.get(name, {})) for name, item in zip(names, items, strict=True))
 
 
 def _fields_of(node: Any) -> str:

@@ -19,6 +19,7 @@ from internvideo.jobs.answer_picture import draw_answers
 from internvideo.jobs.classify import Answer, Question, classify, classify_all, divide
 from internvideo.jobs.labels import read_labels, read_prompts
 from internvideo.metrics.classification import softmax
+from internvideo.models import load_model
 from internvideo.records import Span
 from internvideo.text.prompts import PROMPTS, fill
 from internvideo.video.reader import open_video
@@ -55,6 +56,11 @@ def test_answers_to_several_sentences_are_joined_as_the_family_does(name, ensemb
     answer = classify(path, LABELS, model, prompts=templates)
     assert model.card.family.ensemble == ensemble
     assert np.allclose(answer.probabilities, wanted, atol=1e-5) and answer.probabilities.sum() == pytest.approx(1)
+
+
+def test_labels_that_a_small_vocabulary_cannot_tell_apart_are_named(capsys):
+    Question(load_model("viclip-tiny"), ["a dog", "a cat", "a red circle"])
+    assert "`a dog` and `a cat` are the same" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", MODELS)

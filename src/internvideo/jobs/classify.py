@@ -20,7 +20,7 @@ from internvideo.errors import UsageError, VideoError
 from internvideo.jobs.labels import read_labels, read_prompts
 from internvideo.jobs.lanes import each_video, find_videos
 from internvideo.jobs.prepare import card_of, device_of, encode, encode_texts
-from internvideo.jobs.talk import columns
+from internvideo.jobs.talk import columns, note
 from internvideo.metrics.calibration import log_softmax
 from internvideo.metrics.ensembles import ENSEMBLES, compare
 from internvideo.records import Span
@@ -155,6 +155,7 @@ class Question:
                 raise UsageError(f"`{self.card.name}` needs labels to choose from", "--labels 'a dog,a cat'")
             templates, cleaning = read_prompts(prompts), self.card.family.cleaning
             self._texts = sentence_vectors(partial(encode_texts, model), templates, self.labels, cleaning)
+            self._tell_equal_labels()
 
     def clips(self, clips: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         """(K,) float64 log-probabilities for each clip (3, T, size, size), all of one video."""
@@ -171,6 +172,13 @@ class Question:
             return log_softmax(row)
         scale = self.model.scale
         return compare(row, self._texts, scale.item() if isinstance(scale, Tensor) else float(scale), self._ensemble)  # type: ignore[arg-type]
+
+    def _tell_equal_labels(self) -> None:
+        first: dict[bytes, str] = {}
+        for label, vectors in zip(self.labels, self._texts.swapaxes(0, 1), strict=True):
+            other = first.setdefault(vectors.tobytes(), label)
+            if other is not label:
+                note(f"to `{self.card.name}`, `{other}` and `{label}` are the same: nothing it says tells them apart")
 
     def _name_classes(self, count: int) -> None:
         if not self.labels:

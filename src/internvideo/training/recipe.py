@@ -172,7 +172,9 @@ class TrainRecipe:
         if min(self.workers, self.seed) < 0:
             raise UsageError(f"workers {self.workers}, seed {self.seed}", "neither may be below 0")
         if (self.epochs is None) == (self.steps is None):
-            raise UsageError("a run has either `epochs` or `steps`", "set the other one to none first")
+            raise UsageError(
+                "a run has either `epochs` or `steps`", "set the other one to none: epochs=none steps=1000"
+            )
         if self.average is not None and not 0 < self.average < 1:
             raise UsageError(f"`average` is {self.average}", "a decay is over 0 and below 1, such as 0.999")
         if self.merge is not None and (not 0 <= self.merge <= 1 or self.weights is None):
