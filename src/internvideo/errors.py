@@ -121,12 +121,14 @@ class DamagedDataset(StoreError):
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """A hint that names the closest known name, else all of them (at most a dozen)."""
+    """A hint that names the closest known name, else all of them, of more than a dozen those that are most like it."""
     names = sorted(known)
     close = difflib.get_close_matches(name, names, n=1)
     if close:
         return f"did you mean `{close[0]}`?"
-    shown = ", ".join(names[:12]) + (", ..." if len(names) > 12 else "")
+    if len(names) > 12:
+        names = [*sorted(names, key=lambda one: -difflib.SequenceMatcher(None, one, name).ratio())[:12], "..."]
+    shown = ", ".join(names)
     return f"known: {shown}" if names else "there are none"
 
 
