@@ -1,6 +1,7 @@
 """Clips that follow from numbers per frame: laws of spans, and the cuts that PySceneDetect published."""
 
 import json
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
@@ -100,6 +101,27 @@ def test_fades_and_cuts_are_joined():
     assert [start for start, _ in spans(Shots(detector="adaptive").process(subject))] == [0, 50 * 20]
     late = Shots(detector="threshold", fade_bias=1.0).process(subject)
     assert [start for start, _ in spans(late)] == [0, 49 * 20, 110 * 20]
+
+
+def test_a_dark_shot_between_two_cuts_is_no_fade():
+    subject = subject_of([20] * 300, {50, 130}, dark=[(50, 130), (200, 210)])
+    assert [start for start, _ in spans(Shots().process(subject))] == [0, 50 * 20, 130 * 20, 205 * 20]
+    open_end = subject_of([20] * 300, {50}, dark=[(50, 130)])
+    assert [start for start, _ in spans(Shots().process(open_end))] == [0, 50 * 20], "out of the dark without a cut"
+
+
+def test_what_dissolves_slowly_is_a_cut_and_a_hard_cut_stands_for_what_is_near_it():
+    subject = subject_of([20] * 400, {150})  # 25 frames a second: a glimpse every 50 frames
+    seen = np.full((8, 3 * 18 * 32), 40, np.uint8)
+    seen[3:] = 120  # from the frame 150 on: the hard cut
+    seen[6:] = 220  # between the frames 250 and 300
+    glimpses = Series(subject.series["clock"].ticks[::50], {"hsv": seen})
+    subject = replace(subject, series={**subject.series, "glimpse": glimpses})
+    detector = Shots(detector="adaptive+threshold+dissolve")
+    assert [start for start, _ in spans(detector.process(subject))] == [0, 150 * 20, 275 * 20]
+    assert "glimpse" in detector.frames.measures and "glimpse" not in Shots().frames.measures
+    with pytest.raises(UsageError, match="dissolves are found by time"):
+        Shots(detector="adaptive+threshold+dissolve", min_shot_frames=15)
 
 
 def test_the_shortest_shot_is_counted_in_seconds_or_in_frames():

@@ -53,7 +53,7 @@ class Shots:
     max_seconds: float | None = None
     edge_frames: int = 0
 
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     grain: ClassVar[Grain] = "clip"
     segmenter: ClassVar[bool] = True
     needs: ClassVar[tuple[str, ...]] = ()
@@ -92,6 +92,8 @@ class Shots:
             if name == "dissolve":  # where it begins is not known to a frame: any other cut nearby stands for it
                 minimum = round(DISSOLVE_SECONDS * 1_000_000)
             found = self._detect(name, series, clock, minimum)
+            if name == "threshold" and len(cuts):
+                found = self._open_fades(found, series["brightness"].columns["level"], cuts)
             cuts = shots.join(cuts, found, clock, minimum) if len(cuts) else found
         return cuts[cuts > 0]
 
@@ -108,6 +110,16 @@ class Shots:
         return shots.adaptive_cuts(
             scores, clock, minimum, threshold=self.ratio, window=self.window, least=self.least_score
         )
+
+    def _open_fades(self, fades: np.ndarray, levels: np.ndarray, cuts: np.ndarray) -> np.ndarray:
+        """Fades whose darkness no other cut touches. A dark shot lies between two cuts and is no fade."""
+        bright = np.flatnonzero(levels >= self.dark_level)
+        place = np.searchsorted(bright, fades)
+        begin = np.where(place > 0, bright[np.maximum(place - 1, 0)], 0)  # the last bright frame before
+        end = np.where(place < len(bright), bright[np.minimum(place, len(bright) - 1)], len(levels))
+        touched = np.searchsorted(cuts, end, side="right") > np.searchsorted(cuts, begin, side="left")
+        found: np.ndarray = fades[~touched]
+        return found
 
     def _dissolves(self, glimpses: Series, ticks: np.ndarray) -> np.ndarray:
         """Frames in the middle between two glimpses that differ."""
