@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from internvideo.curation.duplicates import SetClips
 from internvideo.curation.operator import Grain
-from internvideo.curation.sequence_match import Footage, matching_clips
+from internvideo.curation.sequence_match import Footage, Matches, matching_clips
 from internvideo.errors import pick
 from internvideo.ops.hashing import hashes_from_bytes
 from internvideo.store.values import CLIP_KEY
@@ -75,8 +75,8 @@ class Leaks:
         if not any(one.rows.num_rows for one in self.sets):
             return schema.empty_table()
         clips = SetClips(pick(rows, self.clip_set, "clip set"), rows["probe"])
-        ours = clips.footage(rows["frame_hashes"], self.min_quality)
-        names, theirs = _footage(self.sets, self.min_quality)
+        ours = _with_whole_videos(clips.footage(rows["frame_hashes"], self.min_quality), len(clips.videos))
+        names, spans, theirs = _footage(self.sets, self.min_quality)
         count = len(ours.first)
         found = matching_clips(
             _side_by_side(ours, theirs),
@@ -85,21 +85,59 @@ class Leaks:
             bucket_limit=self.bucket_limit,
             kin=np.repeat([0, 1], [count, len(theirs.first)]),
         )  # a is always ours: our clips have the smaller numbers
-        order = np.lexsort([found.b, -found.similarity, -np.maximum(found.share_a, found.share_b), found.a])
-        order = order[np.r_[True, np.diff(found.a[order]) != 0][: len(order)]]
-        keys = clips.keys.select(CLIP_KEY.names).take(pa.array(found.a[order]))
-        which = [names[other - count] for other in found.b[order].tolist()]
+        clip, other, share, covered, similarity = self._per_clip(clips, found, spans, count)
+        order = np.lexsort([other, -similarity, -np.maximum(share, covered), clip])
+        order = order[np.r_[True, np.diff(clip[order]) != 0][: len(order)]]
+        keys = clips.keys.select(CLIP_KEY.names).take(pa.array(clip[order]))
+        which = [names[number] for number in other[order].tolist()]
         columns = [
             [name for name, _ in which],
             [video for _, video in which],
-            *(np.minimum(column[order], 1.0) for column in (found.share_a, found.share_b, found.similarity)),
+            *(np.minimum(column[order], 1.0) for column in (share, covered, similarity)),
         ]
         return pa.table([*keys.columns, *map(pa.array, columns)], schema=schema)
 
+    def _per_clip(self, clips: SetClips, found: Matches, spans: np.ndarray, count: int) -> tuple[np.ndarray, ...]:
+        """(clip, video of the sets, share, covered, similarity), each (M,): matches of clips, and of whole videos.
 
-def _footage(sets: Sequence[Fingerprints], min_quality: int) -> tuple[list[tuple[str, str]], Footage]:
-    """(set, name) of every video of the sets, and their frames; each video is one clip, all are of the best rank."""
+        Where a whole video matches, each clip that lies within what both show leaks, be its own pictures ever so flat.
+        """
+        own = found.a < len(clips.rank)
+        rows = [(found.a[own], found.b[own] - count, found.share_a[own], found.share_b[own], found.similarity[own])]
+        for match in np.flatnonzero(~own).tolist():
+            video, other = int(found.a[match]) - len(clips.rank), int(found.b[match]) - count
+            mine = np.flatnonzero(clips.video == video)
+            starts, ends = (seconds[mine] for seconds in clips.seconds)
+            low, high = spans[other] - found.shift[match]
+            share = (np.minimum(ends, high) - np.maximum(starts, low)) / (ends - starts)
+            inside = share >= self.min_share
+            size = int(inside.sum())
+            facts = (other, None, found.share_b[match], found.similarity[match])
+            columns = [share[inside] if fact is None else np.full(size, fact) for fact in facts]
+            rows.append((mine[inside], *columns))
+        return tuple(np.concatenate(column) for column in zip(*rows, strict=True))
+
+
+def _with_whole_videos(footage: Footage, videos: int) -> Footage:
+    """The same clips, then every video as one more clip."""
+    bounds = np.searchsorted(footage.video, np.arange(videos + 1))
+    return Footage(
+        footage.hashes,
+        footage.seconds,
+        footage.video,
+        np.concatenate([footage.first, bounds[:-1]]),
+        np.concatenate([footage.last, bounds[1:]]),
+        np.concatenate([footage.rank + videos, np.arange(videos)]),
+    )
+
+
+def _footage(sets: Sequence[Fingerprints], min_quality: int) -> tuple[list[tuple[str, str]], np.ndarray, Footage]:
+    """(set, name) of every video of the sets; (V, 2) seconds of its first and last frame, flat ones too; its frames.
+
+    Each video is one clip, all are of the best rank.
+    """
     names: list[tuple[str, str]] = []
+    lengths: dict[tuple[str, str], tuple[float, float]] = {}
     hashes, seconds, video = [np.empty((0, 4), np.uint64)], [np.empty(0)], [np.empty(0, np.int64)]
     for one in sets:
         good = one.rows.filter(pc.greater_equal(one.rows["quality"], min_quality))
@@ -108,10 +146,18 @@ def _footage(sets: Sequence[Fingerprints], min_quality: int) -> tuple[list[tuple
         seconds.append(good["seconds"].to_numpy())
         video.append(len(names) + order.indices.to_numpy().astype(np.int64))
         names += [(one.name, name) for name in order.dictionary.to_pylist()]
+        bounds_of = one.rows.group_by("name").aggregate([("seconds", "min"), ("seconds", "max")])
+        columns = (bounds_of[column].to_pylist() for column in ("name", "seconds_min", "seconds_max"))
+        lengths |= {(one.name, name): (low, high) for name, low, high in zip(*columns, strict=True)}
     numbers = np.concatenate(video)
     bounds = np.searchsorted(numbers, np.arange(len(names) + 1))
     rank = np.arange(len(names))
-    return names, Footage(np.concatenate(hashes), np.concatenate(seconds), numbers, bounds[:-1], bounds[1:], rank)
+    spans = np.array([lengths[name] for name in names], np.float64).reshape(-1, 2)
+    return (
+        names,
+        spans,
+        Footage(np.concatenate(hashes), np.concatenate(seconds), numbers, bounds[:-1], bounds[1:], rank),
+    )
 
 
 def _side_by_side(ours: Footage, theirs: Footage) -> Footage:

@@ -234,7 +234,7 @@ def _is_in(table: Columns, ids: pa.Table) -> np.ndarray:
     code = number
     for column in rest:
         code = code * np.uint64(0x9E3779B97F4A7C15) + column.view(np.uint64)
-    inside = np.isin(code[: table.num_rows], code[table.num_rows :])
+    inside = np.isin(code[: table.num_rows], code[table.num_rows :], assume_unique=True)  # keys are
     there = keys.filter(pa.array(inside))
     if there.num_rows == ids.num_rows and there.equals(ids.select(KEY)):
         return inside
