@@ -1,23 +1,34 @@
-"""How the curation run scales: two workers against one, and peak memory whatever the length of the videos.
+"""How the curation run scales: against plain scripts, over workers, killed and gone on, on Ray, and how much it holds.
 
-Run     python benchmarks/curate.py [--quick] [--hour]
-Gives   JSON lines and a table. The values of both runs are compared first: they must be the same bytes.
-Files   made here: eight 720p H.264 files of 60 s (--quick: 8 s), three B-frames, moving texture with cuts; one long
-        file whose packets are those of a short one again and again.
+Run     python benchmarks/curate.py [--quick] [--hour] [--only ROW ...]
+Gives   JSON lines and a table. The values of the runs that are compared are compared first.
+Rows    scaling   two workers against one, the same bytes
+        memory    peak of all processes, one long file
+        scripts   the default recipe on 20 minutes of 720p against `curate_script.py`: a pass per operator; one pass
+        resume    killed at half of the time and started again, against a run that nobody killed
+        ray       `--runner ray` on this machine against the local runner; the start of Ray is taken off
+        endpoint  share of the time for which as many questions are under way as may be, against a mock of fixed latency
+Files   made here: eight 720p H.264 files of 60 s (--quick: 8 s; twenty for `scripts`, `resume`, `ray`), three B-frames,
+        moving texture with cuts; one long file whose packets are those of a short one again and again.
 """
 
 import argparse
 import json
+import os
+import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 from statistics import median
 
 import av
 import numpy as np
+import pyarrow.parquet as pq
 
 from internvideo.video.render import write_video
 from pairing import circumstances
@@ -51,10 +62,11 @@ def make_films(folder: Path, count: int, seconds: int) -> Path:
     return folder
 
 
-def run(folder: Path, out: Path, workers: int, *, watch: bool = False) -> dict[str, float]:
+def run(folder: Path, out: Path, workers: int, *, watch: bool = False, more: Sequence[str] = ()) -> dict[str, float]:
     """One run in a process of its own: wall seconds; with `watch`, which costs CPU, peak bytes of its process tree."""
     began = time.perf_counter()
     command = [sys.executable, "-m", "internvideo", "curate", str(folder), "--out", str(out), "--workers", str(workers)]
+    command += more
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     peak = 0
     while watch and process.poll() is None:
@@ -138,23 +150,144 @@ def memory(seconds: int) -> dict[str, object]:
     return {"what": f"peak memory, one file of {seconds} s", "GB": round(peak, 2), "wall": result["wall"], "goal": 2.0}
 
 
+def many_films(quick: bool) -> Path:
+    """20 minutes of 720p in 20 files, or 5 of 8 s."""
+    return make_films(OUT / ("films-8-5" if quick else "films-60-20"), 5 if quick else 20, 8 if quick else 60)
+
+
+def script(form: str, films: Path, out: Path) -> float:
+    """Wall seconds of a plain script, see `curate_script.py`."""
+    began = time.perf_counter()
+    words = [sys.executable, str(Path(__file__).with_name("curate_script.py")), form, str(films), str(out)]
+    subprocess.run(words, check=True)
+    return time.perf_counter() - began
+
+
+def same_values(dataset: Path, tables: Path) -> None:
+    """Every operator of the script has the rows that the dataset has."""
+    from internvideo.store.dataset import Dataset
+
+    opened = Dataset(dataset)
+    for path in sorted(tables.glob("*.parquet")):
+        ours, theirs = opened.rows(path.stem).drop_columns(["input"]), pq.read_table(path)
+        assert ours.num_rows == theirs.num_rows and ours.equals(theirs.cast(ours.schema)), path.stem
+
+
+def scripts(rounds: int, quick: bool) -> list[dict[str, object]]:
+    films = many_films(quick)
+    walls: dict[str, list[float]] = {"ours": [], "passes": [], "shared": []}
+    with tempfile.TemporaryDirectory() as scratch:
+        for turn in range(rounds):
+            place = Path(scratch)
+            walls["ours"].append(run(films, place / f"ours-{turn}", os.cpu_count() or 1)["wall"])
+            for form in ("passes", "shared"):
+                walls[form].append(script(form, films, place / f"{form}-{turn}"))
+            same_values(place / f"ours-{turn}", place / f"passes-{turn}")
+            same_values(place / f"ours-{turn}", place / f"shared-{turn}")
+    return [
+        {"what": f"against a script, {words}", "ours": walls["ours"], "script": walls[form],
+         "ratio": round(median(walls[form]) / median(walls["ours"]), 2), "goal": goal}
+        for form, words, goal in (("passes", "a pass per operator", 1.8), ("shared", "one shared pass", 1.5))
+    ]  # fmt: skip
+
+
+def resume(quick: bool) -> dict[str, object]:
+    films, workers = many_films(quick), os.cpu_count() or 1
+    with tempfile.TemporaryDirectory() as scratch:
+        whole, killed = Path(scratch) / "whole", Path(scratch) / "killed"
+        wall = run(films, whole, workers)["wall"]
+        words = [sys.executable, "-m", "internvideo", "curate", str(films), "--out", str(killed)]
+        process = subprocess.Popen(words, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True)
+        time.sleep(wall / 2)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        rest = run(films, killed, workers)["wall"]
+        assert values(whole) == values(killed), "a run that was killed must give the same bytes"
+    unit = wall * workers / len(list(films.iterdir()))  # a film in flight per worker is begun again, side by side
+    over = (wall / 2 + rest - unit) / wall - 1
+    return {"what": "killed at half and resumed, beyond the unit in flight", "whole": wall,
+            "half_and_rest": wall / 2 + rest, "unit": unit, "share": round(over, 3), "most": 0.02}  # fmt: skip
+
+
+def on_ray(rounds: int, quick: bool) -> dict[str, object]:
+    films, one, workers = many_films(quick), make_films(OUT / "films-one", 1, 2), os.cpu_count() or 1
+    walls: dict[str, list[float]] = {"local": [], "ray": [], "start": []}
+    with tempfile.TemporaryDirectory() as scratch:
+        for turn in range(rounds):
+            place = Path(scratch)
+            walls["local"].append(run(films, place / f"local-{turn}", workers)["wall"])
+            walls["ray"].append(run(films, place / f"ray-{turn}", workers, more=["--runner", "ray"])["wall"])
+            assert values(place / f"local-{turn}") == values(place / f"ray-{turn}"), "the same bytes"
+            alone = run(one, place / f"one-{turn}", workers)["wall"]
+            walls["start"].append(
+                run(one, place / f"one-ray-{turn}", workers, more=["--runner", "ray"])["wall"] - alone
+            )
+    over = (median(walls["ray"]) - median(walls["start"])) / median(walls["local"]) - 1
+    return {"what": "Ray on one machine, its start taken off", **walls, "share": round(over, 3), "most": 0.15}
+
+
+def endpoint(quick: bool) -> dict[str, object]:
+    sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+    from tests.curation.endpoint_mock import Mock
+
+    films, at_once, latency = many_films(quick), 8, 0.5
+    mock = Mock(latency=latency)
+    threading.Thread(target=mock.serve_forever, daemon=True).start()
+    with tempfile.TemporaryDirectory() as scratch:
+        more = [f"captioning.endpoint.url={mock.url}", "captioning.endpoint.model=mock", "captioning.scales=coarse"]
+        more += ["captioning.view=none", f"captioning.endpoint.in_flight={at_once}"]
+        run(films, Path(scratch) / "dataset", os.cpu_count() or 1, more=more)
+    moments = np.array([moment for moment, _ in mock.busy])
+    busy = np.array([count for _, count in mock.busy])
+    rising = np.flatnonzero(np.diff(busy, prepend=0) > 0)
+    lasts = np.diff(moments, append=moments[-1])
+    span = slice(
+        int(rising[min(at_once, len(rising)) - 1]), int(rising[-1]) + 1
+    )  # from the first full house to the last question
+    # A place that is empty for a moment between an answer and the next question is counted as empty.
+    share = float((lasts[span] * np.minimum(busy[span], at_once)).sum() / (lasts[span].sum() * at_once))
+    return {"what": f"{at_once} questions under way, of {len(mock.bodies)}", "full": round(share, 3), "least": 0.95}
+
+
+def say(row: dict[str, object]) -> str:
+    """A line of the table."""
+    if "ratio" in row:
+        return f"| {row['what']} | {row['ratio']}x | >= {row['goal']}x |"
+    if "GB" in row:
+        return f"| {row['what']} | {row['GB']} GB | < {row['goal']} GB |"
+    if "share" in row:
+        return f"| {row['what']} | {row['share']:+.1%} | <= {row['most']:.0%} |"
+    return f"| {row['what']} | {row['full']:.1%} | >= {row['least']:.0%} |"
+
+
+ROWS = ("scaling", "memory", "scripts", "resume", "ray", "endpoint")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--quick", action="store_true", help="one round on short files")
     parser.add_argument("--hour", action="store_true", help="peak memory on a file of one hour instead of ten minutes")
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--only", choices=["scaling", "memory"])
+    parser.add_argument("--only", nargs="+", choices=ROWS, default=ROWS)
     given = parser.parse_args()
-    rows = [] if given.only == "memory" else [scaling(1 if given.quick else given.rounds, 8 if given.quick else 60)]
-    rows += [] if given.only == "scaling" else [memory(3600 if given.hour else 60 if given.quick else 600)]
+    rounds, rows = 1 if given.quick else given.rounds, list[dict[str, object]]()
     print(json.dumps(circumstances()))
-    for row in rows:
-        print(json.dumps(row))
+    for name in given.only:
+        if name == "scaling":
+            made = [scaling(rounds, 8 if given.quick else 60)]
+        elif name == "memory":
+            made = [memory(3600 if given.hour else 60 if given.quick else 600)]
+        elif name == "scripts":
+            made = scripts(rounds, given.quick)
+        elif name == "ray":
+            made = [on_ray(rounds, given.quick)]
+        else:
+            made = [resume(given.quick) if name == "resume" else endpoint(given.quick)]
+        for row in made:
+            print(json.dumps(row), flush=True)
+        rows += made
     print("\n| what | result | goal |\n|---|---|---|")
-    for row in rows:
-        got = f"{row['ratio']}x" if "ratio" in row else f"{row['GB']} GB"
-        goal = f">= {row['goal']}x" if "ratio" in row else f"< {row['goal']} GB"
-        print(f"| {row['what']} | {got} | {goal} |")
+    print("\n".join(map(say, rows)))
 
 
 if __name__ == "__main__":
