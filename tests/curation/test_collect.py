@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from internvideo.curation.clip_tables import clips_of
 from internvideo.curation.collect import plugins, web
 from internvideo.curation.collect.fetch import JOURNAL, FetchRecipe
 from internvideo.curation.collect.plan import SearchApi, plan
@@ -85,6 +86,10 @@ def test_videos_come_with_their_rights_and_a_second_run_asks_nobody(films, tmp_p
         rows["Film A"]["licence"] == "CC-BY-4.0" and ".info.json: license (http" in rows["Film A"]["licence_evidence"]
     )
     assert rows["Film A"]["language"] == "en"
+    clips = clips_of(Dataset(tmp_path / "dataset"), "shots").to_pylist()
+    licences = {row["path"].rpartition("/")[2]: row["licence"] for row in clips}
+    assert licences["a.mp4"] == "CC-BY-4.0" and licences["c.mp4"] is None and "by/4.0" in licences["b.mp4"]
+    assert all(".info.json: license" in row["evidence"] for row in clips if row["licence"])
     words = Dataset(tmp_path / "dataset").rows("transcript")
     assert words["text"][0].as_py() == "hello there" and words["language"][0].as_py() == "de"
 

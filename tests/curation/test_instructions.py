@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from internvideo.config import override
 from internvideo.curation.language.instructions import NAME, InstructionRecipe, grounded, problem_of, turns_in
 from internvideo.curation.language.instructions import Told as Stretch
-from internvideo.curation.language.protocol import Answer
+from internvideo.curation.language.protocol import Answer, EndpointDown, RequestRejected
+from internvideo.curation.language.stage import DOWN, Made
 from internvideo.errors import UsageError
 from internvideo.jobs.export import export
 from internvideo.jobs.instructions import make_instructions
@@ -105,6 +106,20 @@ def test_a_refusal_is_a_row_and_an_endpoint_that_is_down_is_asked_again_next_tim
         assert next(iter(found["failed"].values())).startswith(mock.url)
     with serving(caption=good) as mock:
         assert run(dataset, mock, "kinds=conversation")["kinds"] == {"conversation": 1}
+
+
+def test_an_endpoint_that_stays_down_ends_the_run_and_one_bad_question_does_not():
+    class Writer:
+        def commit(self, video, results):
+            assert results[0].kind in ("network", "rejected")
+
+    made = Made()
+    for number in range(3 * DOWN):
+        problem = EndpointDown("silence") if number % DOWN else RequestRejected("too large")
+        made.fail(Writer(), None, str(number), "", problem)
+        assert not made.stopped
+    made.fail(Writer(), None, "the last", "", EndpointDown("silence"))
+    assert made.stopped == "silence" and len(made.failed) == 3 * DOWN + 1
 
 
 def test_a_spent_budget_stops_and_says_so(dataset):

@@ -5,6 +5,7 @@ The one place that knows how the joined table of the store names its columns for
 
 import os
 from collections.abc import Collection, Mapping
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -27,14 +28,15 @@ CAPTION_SCHEMA = pa.schema(
     ]
 )
 STATED_SOURCE = "sidecars_source"
+STATED = {"source": STATED_SOURCE, "licence": "sidecars_licence", "evidence": "sidecars_licence_evidence"}
 SPAN = ("start_seconds", "end_seconds", "frames")
 
 
 def clips_of(dataset: Dataset, clip_set: str, view: str | None = None) -> pa.Table:
     """One row per clip, sorted by key: `clip`, video, stream, start, end, `SPAN`, then all that is known of it.
 
-    Columns of the clip set itself lose its name (`start_seconds`); others are `<operator>_<column>`. `source`: what
-    sidecar files state, else where the video was taken from, else the video.
+    Columns of the clip set itself lose its name (`start_seconds`); others are `<operator>_<column>`. `source`,
+    `licence`, `evidence`: what sidecar files state, else what is known of the place, else (the source) the video.
     view: only its clips.
     """
     if view is None:
@@ -51,9 +53,14 @@ def _named(table: Columns, clip_set: str) -> Columns:
     prefix = clip_set.replace("-", "_") + "_"
     names = [name.removeprefix(prefix) if name.removeprefix(prefix) in SPAN else name for name in table.column_names]
     table = table.renamed(names)
-    if STATED_SOURCE not in names:
-        return table
-    return table.having("source", pa.string(), lambda: pc.coalesce(table[STATED_SOURCE], table["source"]))
+    for name, stated in STATED.items():
+        if stated in names:
+            table = table.having(name, pa.string(), partial(_first_stated, table, stated, name))
+    return table
+
+
+def _first_stated(table: Columns, stated: str, name: str) -> pa.ChunkedArray:
+    return pc.coalesce(table[stated], table[name])
 
 
 def captions_of(dataset: Dataset, clips: pa.Table, videos: Collection[str] | None = None) -> pa.Table:

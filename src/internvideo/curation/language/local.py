@@ -63,21 +63,14 @@ class HuggingFace:
                 f"`{config.model}` cannot be loaded: {first}",
                 "name a folder with config.json and safetensors; local.fetch=yes may download one by its name",
             ) from error
-        self._sees = sees
+        self._sees, self._identity = sees, _identity_of(config)  # once: it reads all weights
         self._talks = bool(getattr(self._processor, "chat_template", None))
         self._model.train(False).to(config.device or ("cuda" if torch.cuda.is_available() else "cpu"))
 
     @property
     def identity(self) -> str:
         """Name and revision; of a folder, its last part and a hash of its configuration and weights."""
-        folder = Path(self.config.model)
-        if not folder.is_dir():
-            return f"{self.config.model}@{self.config.revision}" if self.config.revision else self.config.model
-        digest = hashlib.sha256()
-        for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
-        return f"{folder.resolve().name}@{digest.hexdigest()[:12]}"
+        return self._identity
 
     async def ask(self, request: Request) -> Answer:
         """Answers one after the other: the machine is busy with one."""
@@ -139,3 +132,14 @@ def _picture(image: np.ndarray) -> Any:
     from PIL import Image
 
     return Image.fromarray(image)
+
+
+def _identity_of(config: LocalConfig) -> str:
+    folder = Path(config.model)
+    if not folder.is_dir():
+        return f"{config.model}@{config.revision}" if config.revision else config.model
+    digest = hashlib.sha256()
+    for path in sorted([*folder.glob("*.safetensors"), *folder.glob("*.json")]):
+        with path.open("rb") as file:
+            digest.update(hashlib.file_digest(file, "sha256").digest())
+    return f"{folder.resolve().name}@{digest.hexdigest()[:12]}"

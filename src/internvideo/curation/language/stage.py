@@ -23,7 +23,13 @@ from internvideo.curation.language.captioner import (
     merge,
     spec_of,
 )
-from internvideo.curation.language.protocol import AnswerError, BudgetSpent, EndpointRefuses, LanguageModel
+from internvideo.curation.language.protocol import (
+    AnswerError,
+    BudgetSpent,
+    EndpointDown,
+    EndpointRefuses,
+    LanguageModel,
+)
 from internvideo.curation.worker import short_side
 from internvideo.errors import InternVideoError
 from internvideo.store.results import TRANSIENT, Failure, Result
@@ -32,6 +38,7 @@ from internvideo.store.writer import Writer
 from internvideo.video.reader import Video, open_video
 
 DECODERS = 2  # threads that read frames
+DOWN = 5  # videos in a row without any answer after which no more are asked about
 AHEAD = 2  # clips with frames in memory, per question that may run
 
 
@@ -54,10 +61,12 @@ class Made:
     clips: int = 0
     failed: dict[str, str] = field(default_factory=dict)  # video -> why
     stopped: str = ""  # why the rest was not asked
+    down: int = 0  # videos in a row for which nobody answered
 
     def fail(self, writer: Writer, spec: OperatorSpec, video: str, source: str, problem: InternVideoError) -> None:
-        """Note why there is nothing about a video; a spent budget ends the whole run."""
-        if isinstance(problem, BudgetSpent):
+        """Note why there is nothing about a video; a spent budget and an endpoint that stays down end the whole run."""
+        self.down = self.down + 1 if isinstance(problem, EndpointDown) else 0
+        if isinstance(problem, BudgetSpent) or self.down >= DOWN:
             self.stopped = str(problem.problem)
         self.failed[video] = problem.problem
         writer.commit(video, [Failure(spec, source, problem.kind, problem.problem)])
@@ -198,6 +207,7 @@ class _Stage:
             self._made.fail(self._writer, self._spec, one.video, one.input, problem)
             return
         self._writer.commit(one.video, [Result(self._spec, one.input, rows)])
+        self._made.down = 0
         self._made.videos += 1
         self._made.clips += len(one.clips)
         self._done += len(one.clips)

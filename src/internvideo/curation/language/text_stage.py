@@ -72,6 +72,7 @@ async def _all(
         rows = [row for rows in found if isinstance(rows, list) for row in rows]
         table = pa.Table.from_pylist(rows, schema=spec.schema)
         writer.commit(one.video, [Result(spec, one.input, table)])
+        made.down = 0
         made.videos, made.clips, done = made.videos + 1, made.clips + len(one.units), done + len(one.units)
         tell(done, total, one.video[:12])
 
