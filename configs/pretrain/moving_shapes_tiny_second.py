@@ -1,9 +1,10 @@
-"""The bundled `viclip-tiny`, second stage: sentences learn what `moving_shapes_tiny_directions.py` taught the videos.
+"""`viclip-tiny`, second stage: sentences learn what `moving_shapes_tiny_directions.py` taught the videos.
 
 Run     internvideo train configs/pretrain/moving_shapes_tiny_second.py --out second
         after moving_shapes_tiny.py --out run and moving_shapes_tiny_directions.py --out directions weights=run/model
-        what is bundled: torchrun --nproc-per-node 2 -m internvideo train ... (one thread each)
-Cost    38,400 clips
+Cost    38,400 clips; 28 minutes on two cores that others used too
+Expect  the contrastive loss of the lists `turning` falls to 1.7, of `twins` to 0.63; motions right in 92.5 % of 200
+        clips of the validation split (85 % before), order in 80.5 % (84 %): not what is bundled (decision 40)
 """
 
 from internvideo.datasets.augment import Augment
