@@ -230,11 +230,11 @@ def endpoint(quick: bool) -> dict[str, object]:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
     from tests.curation.endpoint_mock import Mock
 
-    films, at_once, latency = many_films(quick), 8, 0.5
+    films, at_once, latency = many_films(quick), 8, 2.0
     mock = Mock(latency=latency)
     threading.Thread(target=mock.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as scratch:
-        more = [f"captioning.endpoint.url={mock.url}", "captioning.endpoint.model=mock", "captioning.scales=coarse"]
+        more = [f"captioning.endpoint.url={mock.url}", "captioning.endpoint.model=mock", "captioning.scales=coarse,fine"]
         more += ["captioning.view=none", f"captioning.endpoint.in_flight={at_once}"]
         run(films, Path(scratch) / "dataset", os.cpu_count() or 1, more=more)
     moments = np.array([moment for moment, _ in mock.busy])
