@@ -234,7 +234,11 @@ def endpoint(quick: bool) -> dict[str, object]:
     mock = Mock(latency=latency)
     threading.Thread(target=mock.serve_forever, daemon=True).start()
     with tempfile.TemporaryDirectory() as scratch:
-        more = [f"captioning.endpoint.url={mock.url}", "captioning.endpoint.model=mock", "captioning.scales=coarse,fine"]
+        more = [
+            f"captioning.endpoint.url={mock.url}",
+            "captioning.endpoint.model=mock",
+            "captioning.scales=coarse,fine",
+        ]
         more += ["captioning.view=none", f"captioning.endpoint.in_flight={at_once}"]
         run(films, Path(scratch) / "dataset", os.cpu_count() or 1, more=more)
     moments = np.array([moment for moment, _ in mock.busy])

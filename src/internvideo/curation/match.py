@@ -29,13 +29,14 @@ class Match:
 
     cosine: of the vectors of clip and caption, [-1, 1]; null for a text of which the network knows no word. scale:
     of the caption. by, text_item: which operator has it, under which item. Texts that do not say what is seen
-    (transcripts, titles, single frames) are not compared.
+    (transcripts, titles, single frames) are not compared. texts: the operators that have captions.
 
     factory: picklable and hashable; called once per worker process, when the first captions come.
     """
 
     space: Space
     factory: TextEncoderFactory = field(metadata={"beside": True})
+    texts: tuple[str, ...] = OPERATORS
 
     name: ClassVar[str] = MATCH
     version: ClassVar[int] = 1
@@ -51,7 +52,7 @@ class Match:
 
     @property
     def needs(self) -> tuple[str, ...]:
-        return (self.space.operator, *OPERATORS)
+        return (self.space.operator, *self.texts)
 
     def process(self, subject: Subject) -> pa.Table:
         captions = list(_captions(subject))

@@ -16,11 +16,13 @@ from internvideo.curation.aesthetic import Aesthetic, Judge
 from internvideo.curation.embedding import Embedding
 from internvideo.curation.match import Match, TextEncoder
 from internvideo.curation.operator import Operator
+from internvideo.curation.planner import LATER
 from internvideo.curation.recipe import AestheticRecipe, CurateRecipe, MatchRecipe
 from internvideo.curation.semantic import SemanticDuplicates
 from internvideo.errors import InternVideoError, UsageError
 from internvideo.jobs.embedder import ModelEmbedder, load, space_of_model
 from internvideo.records import Space
+from internvideo.store.best_caption import OPERATORS
 
 if TYPE_CHECKING:
     from torch import nn
@@ -37,7 +39,8 @@ def with_networks(recipe: CurateRecipe, *, quiet: bool) -> CurateRecipe:
     operators: list[Operator] = list(recipe.operators)
     whole = recipe.dataset_operators
     if recipe.match.model:
-        embedding, match = _match(recipe.match, quiet)
+        texts = tuple(name for name in OPERATORS if name in LATER or any(name == one.name for one in operators))
+        embedding, match = _match(recipe.match, texts, quiet)
         operators += [embedding, match]
         if recipe.views:
             whole = (*whole, SemanticDuplicates(embedding.name, recipe.views[0].clip_set))
@@ -56,7 +59,7 @@ def not_made(lacking: Mapping[str, Sequence[str]]) -> str:
     return f"views that are not made: {', '.join(told)}"
 
 
-def _match(recipe: MatchRecipe, quiet: bool) -> tuple[Operator, ...]:
+def _match(recipe: MatchRecipe, texts: tuple[str, ...], quiet: bool) -> tuple[Operator, ...]:
     from internvideo.jobs.choice import choose_model, say_model
 
     name = None if recipe.model == AUTO else recipe.model
@@ -65,7 +68,7 @@ def _match(recipe: MatchRecipe, quiet: bool) -> tuple[Operator, ...]:
     if not quiet:
         say_model(model)
     embedding = Embedding(space, ModelEmbedder(space, recipe.weights, recipe.device))
-    return embedding, Match(space, TextReader(space, recipe.weights, recipe.device))
+    return embedding, Match(space, TextReader(space, recipe.weights, recipe.device), texts)
 
 
 @dataclass(frozen=True)
