@@ -29,22 +29,23 @@ from pairing import ROOT, circumstances, write
 from real_actions import sign_test, wilson
 
 FINETUNE = ROOT / "configs" / "finetune"
+BATCH = 32  # of the recipe
 PARTS = {"masked": "videomae-b-16-debug", "frames": "uniformerv2-b-16-debug"}
 
 
 def four_answers(
-    train: Sequence[str], task_data: Data, options: Sequence[str], out: Path, steps: int
+    train: Sequence[str], task_data: Data, out: Path, epochs: float
 ) -> tuple[np.ndarray, dict[str, np.ndarray]]:
     """True classes (n,), and of every kind of model its scores (n, K) of the same clips."""
-    task = make_task("recognition", task_data, options)
+    task = make_task("recognition", task_data)
     common = ["held_out=none", "workers=0", "kept_gigabytes=1", *train]
     for part, model in PARTS.items():
         scale = "network=head_scale=1.0" if part == "masked" else "network=none"
         run_train(str(FINETUNE / "moving_shapes_classify.py"), out / part,
-                  overrides=[f"model={model}", scale, *common, "epochs=none", f"steps={steps}"])  # fmt: skip
+                  overrides=[f"model={model}", scale, *common, f"epochs={epochs}"])  # fmt: skip
     parts = json.dumps({part: [model, str(out / part)] for part, model in PARTS.items()})
     run_train(str(FINETUNE / "moving_shapes_coordinate.py"), out / "coordinated",
-              overrides=[f"part_weights={parts}", *common, "epochs=none", f"steps={max(steps // 4, 1)}"])  # fmt: skip
+              overrides=[f"part_weights={parts}", *common, f"epochs={epochs / 4}"])  # fmt: skip
     for name in (*PARTS, "coordinated"):
         evaluate(task, load_model(str(out / name)), out=str(out / f"{name}-answers"))
     files = {name: str(out / f"{name}-answers" / "predictions.jsonl") for name in (*PARTS, "coordinated")}
@@ -73,7 +74,7 @@ def shapes(given: argparse.Namespace) -> list[dict[str, object]]:
     where = given.out / "moving_shapes"
     train = [f"corpora.shapes.list={where}", f"corpora.shapes.options.clips={given.clips}"]
     data = Data(place=str(where), options={"clips": "160"})
-    truth, scores = four_answers(train, data, (), given.out / "shapes", given.steps)
+    truth, scores = four_answers(train, data, given.out / "shapes", given.steps * BATCH / given.clips)
     return [show("moving_shapes", truth, scores)]
 
 
@@ -88,7 +89,8 @@ def actions(given: argparse.Namespace) -> list[dict[str, object]]:
         corpus = {"name": "shapes", "reader": "table", "list": str(table), "options": {"unless": {"person": [fold]}}}
         train = [f"corpora={json.dumps([corpus])}", f"objective.classes={classes}"]
         data = Data(place=str(table), reader="table", options={"person": [fold]})  # type: ignore[dict-item]
-        truth, scores = four_answers(train, data, (), given.out / "weizmann" / fold, given.steps)
+        count = sum(row["person"] != fold for row in rows)
+        truth, scores = four_answers(train, data, given.out / "weizmann" / fold, given.steps * BATCH / count)
         truths.append(truth)
         every.append(scores)
     joined = {kind: np.concatenate([each[kind] for each in every]) for kind in every[0]}

@@ -1,6 +1,6 @@
 """Moments that sentences ask for, in untrimmed videos of the small world, with features and words of viclip-tiny.
 
-Run     python -m internvideo.datasets.moving_shapes.untrimmed shapes
+Run     python -m internvideo.datasets.moving_shapes.untrimmed shapes --train 96 --test 40
         internvideo features shapes/train shapes/test --model viclip-tiny --window 24 --stride 4 --out shapes/features
         internvideo train configs/localise/moving_shapes_queries.py --out run
         internvideo evaluate language-queries --data shapes/queries_test.json --root shapes/features \

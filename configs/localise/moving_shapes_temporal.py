@@ -1,6 +1,6 @@
 """ActionFormer on untrimmed videos of the small world: which of 16 motions when, in features of viclip-tiny.
 
-Run     python -m internvideo.datasets.moving_shapes.untrimmed shapes
+Run     python -m internvideo.datasets.moving_shapes.untrimmed shapes --train 96 --test 40
         internvideo features shapes/train shapes/test --model viclip-tiny --window 24 --stride 4 --out shapes/features
         internvideo train configs/localise/moving_shapes_temporal.py --out run
         internvideo evaluate temporal --data shapes/segments.json --split test --root shapes/features \

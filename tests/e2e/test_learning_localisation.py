@@ -32,7 +32,7 @@ def marks(folder, *words):
 def shapes(tmp_path_factory):
     """Untrimmed videos of the world, with the features that come with the package."""
     here = tmp_path_factory.mktemp("untrimmed")
-    counts = ("160", "40") if WHOLE else ("16", "6")
+    counts = ("96", "40") if WHOLE else ("16", "6")
     python(here, "internvideo.datasets.moving_shapes.untrimmed", "shapes", "--train", counts[0], "--test", counts[1])
     python(here, "internvideo", "features", "shapes/train", "shapes/test", *FEATURES, "--out", "shapes/features")
     return here
@@ -68,12 +68,12 @@ def test_things_in_boxes_are_named(tmp_path):
     clips = "data.clips=200" if WHOLE else "data.clips=60"
     model = ("--model", "videomae-tiny-12-ava", "--weights", "run/model")
     found = marks(tmp_path, "spatial", "stride=5", clips, "--data", "moving_shapes", *model)
-    assert found["frame-mAP@0.5"] > (90 if WHOLE else 25), found
+    assert found["frame-mAP@0.5"] > (90 if WHOLE else 20), found  # whoever guesses has about 13
 
 
 @pytest.mark.slow
 def test_instructions_lead_through_graphs_that_were_never_seen(tmp_path):
-    more = () if WHOLE else ("epochs=1", "data.world_episodes=600", "evaluate_every=1000")
+    more = () if WHOLE else ("epochs=4", "data.world_episodes=480", "evaluate_every=1000")
     python(
         tmp_path, "internvideo", "train", CONFIGS / "navigate" / "moving_shapes.py", "--out", tmp_path / "run", *more
     )

@@ -8,11 +8,13 @@ import torch
 
 from internvideo.datasets.graph_world import graph_world
 from internvideo.datasets.room_to_room import read_episodes, read_houses, read_walks
+from internvideo.datasets.sample import coverage
 from internvideo.datasets.walks import begin
 from internvideo.errors import InternVideoError
 from internvideo.models.navigator import NAVIGATOR_DEBUG, Navigator
 from internvideo.models.rollout import best_action, follow
-from internvideo.tasks.navigation import Navigation, instructions
+from internvideo.tasks.data import Data
+from internvideo.tasks.navigation import Navigation, instructions, navigation
 from internvideo.tasks.predictions import Trajectory
 from internvideo.training.navigation import Imitate
 
@@ -93,3 +95,8 @@ def test_a_policy_that_is_led_arrives_and_its_loss_falls():
         optimizer.step()
         losses.append(found.item())
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_the_small_world_needs_no_files():
+    task = navigation(Data(place="moving_shapes", options={"clips": "4"}))
+    assert coverage([example.sample for example in task.examples]).missing_files == 0

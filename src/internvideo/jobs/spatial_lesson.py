@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from internvideo.datasets.box_augment import cropped_with_boxes, shifted_colours
 from internvideo.errors import UsageError
 from internvideo.jobs.asking import Network
 from internvideo.jobs.head_networks import head_network
@@ -52,23 +53,34 @@ class SpatialLesson:
         return network
 
     def batch(self, network: nn.Module, numbers: list[int], rngs: list[np.random.Generator]) -> dict[str, Any]:
-        """Pictures are mirrored at random, with their boxes."""
+        """Pictures are cut, mirrored and coloured at random as the recipe says, with their boxes."""
         head, how = cast(SpatialClassifier, network), card_of(network).preprocess
-        clips, boxes = [], []
-        kinds = torch.zeros(sum(len(self.frames[n].boxes) for n in numbers), head.config.base.classes)
-        row = 0
+        clips, boxes, kinds = [], [], []
         for number, rng in zip(numbers, rngs, strict=True):
-            frame = self.frames[number]
-            clip, own = self._clip(number, how), frame.boxes
-            if self.data.mirrored and rng.random() < 0.5:
-                clip, own = clip[..., ::-1].copy(), own[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [1, 0, 1, 0]
+            clip, own, stays = self._view(number, how, rng)
             clips.append(clip)
             boxes.append(own)
-            for actions in frame.actions:
-                kinds[row, [kind - 1 for kind in sorted(actions)]] = 1
-                row += 1
+            named = torch.zeros(len(own), head.config.base.classes)
+            for row, place in enumerate(np.flatnonzero(stays).tolist()):
+                named[row, [kind - 1 for kind in sorted(self.frames[number].actions[place])]] = 1
+            kinds.append(named)
         video, placed, owner = padded(clips, boxes, head.config.base.clip.patch)
-        return {"video": video, "boxes": placed, "owner": owner, "kinds": kinds}
+        return {"video": video, "boxes": placed, "owner": owner, "kinds": torch.cat(kinds)}
+
+    def _view(
+        self, number: int, how: Preprocess, rng: np.random.Generator
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """A clip, its boxes, and which of the annotated ones these are."""
+        clip, own = self._clip(number, how), self.frames[number].boxes
+        stays = np.ones(len(own), bool)
+        if self.data.crop:
+            clip, own, stays = cropped_with_boxes(clip, own, self.data.crop, rng)
+        if any(self.data.colours):
+            mean, std = (np.array(each, np.float32)[:, None, None, None] for each in (how.mean, how.std))
+            clip = (shifted_colours(np.clip(clip * std + mean, 0, 1), self.data.colours, rng) - mean) / std
+        if self.data.mirrored and rng.random() < 0.5:
+            clip, own = clip[..., ::-1], own[:, [2, 1, 0, 3]] * [-1, 1, -1, 1] + [1, 0, 1, 0]
+        return np.ascontiguousarray(clip), own, stays
 
     def _clip(self, number: int, how: Preprocess) -> np.ndarray:
         frame = self.frames[number]

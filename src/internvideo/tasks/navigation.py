@@ -49,7 +49,7 @@ class Navigation(OneAnswer):
     @property
     def examples(self) -> Sequence[Example]:
         return [
-            Example(each.name, Sample(uid_of("navigation", each.name), self.protocol.graphs, source=each.name),
+            Example(each.name, Sample(uid_of("navigation", each.name), self.protocol.graphs or ".", source=each.name),
                     (each.instruction,), truth=list(each.path), group=each.scan)
             for each in self.episodes
         ]  # fmt: skip

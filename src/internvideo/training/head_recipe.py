@@ -69,6 +69,8 @@ class BoxData:
     offset: float = 0.0  # second of the list at which a file begins
     stride: int = 4  # frames between those that are looked at
     mirrored: bool = True  # at random
+    crop: int = 0  # pixels of a square that is cut out at random; 0: whole pictures
+    colours: tuple[float, float, float] = (0.0, 0.0, 0.0)  # most that hue (degrees), saturation and value (shares) move
     keep: bool = False  # decoded clips in memory
 
 
