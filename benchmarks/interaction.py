@@ -1,8 +1,6 @@
 """Model interaction: VideoMAE and UniFormerV2 each alone, the plain average of their scores, and coordinated.
 
-    python benchmarks/interaction.py shapes                          # motions of moving_shapes, unseen combinations
-    python benchmarks/interaction.py ../shared/data/actions          # Weizmann silhouettes, one person left out
-    python benchmarks/interaction.py ../shared/data/actions --folds daria,eli
+    python benchmarks/interaction.py            # motions of moving_shapes, unseen combinations
 
 The claim to test: coordinated >= average >= the better one alone. All networks are of the debug size (64 pixels, 4
 frames) and begin with random weights; both single ones learn first, then stay as they are while the bridges between
@@ -11,8 +9,6 @@ on.
 """
 
 import argparse
-import csv
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,12 +36,12 @@ def four_answers(
     task = make_task("recognition", task_data)
     common = ["held_out=none", "workers=0", "kept_gigabytes=1", *train]
     for part, model in PARTS.items():
-        scale = "network=head_scale=1.0" if part == "masked" else "network=none"
+        own = "network=head_scale=1.0" if part == "masked" else "network=head_dropout=0.0"
         run_train(str(FINETUNE / "moving_shapes_classify.py"), out / part,
-                  overrides=[f"model={model}", scale, *common, f"epochs={epochs}"])  # fmt: skip
-    parts = json.dumps({part: [model, str(out / part)] for part, model in PARTS.items()})
+                  overrides=[f"model={model}", own, *common, f"epochs={epochs}"])  # fmt: skip
+    parts = [f"part_weights.{part}={model},{out / part}" for part, model in PARTS.items()]
     run_train(str(FINETUNE / "moving_shapes_coordinate.py"), out / "coordinated",
-              overrides=[f"part_weights={parts}", *common, f"epochs={epochs / 4}"])  # fmt: skip
+              overrides=[*parts, *common, f"epochs={epochs / 4}"])  # fmt: skip
     for name in (*PARTS, "coordinated"):
         evaluate(task, load_model(str(out / name)), out=str(out / f"{name}-answers"))
     files = {name: str(out / f"{name}-answers" / "predictions.jsonl") for name in (*PARTS, "coordinated")}
@@ -70,44 +66,22 @@ def show(name: str, truth: np.ndarray, scores: dict[str, np.ndarray]) -> dict[st
     return {"set": name, "clips": len(truth), **{kind: int(each.sum()) for kind, each in right.items()}}
 
 
-def shapes(given: argparse.Namespace) -> list[dict[str, object]]:
+def shapes(given: argparse.Namespace) -> dict[str, object]:
     where = given.out / "moving_shapes"
     train = [f"corpora.shapes.list={where}", f"corpora.shapes.options.clips={given.clips}"]
     data = Data(place=str(where), options={"clips": "160"})
     truth, scores = four_answers(train, data, given.out / "shapes", given.steps * BATCH / given.clips)
-    return [show("moving_shapes", truth, scores)]
-
-
-def actions(given: argparse.Namespace) -> list[dict[str, object]]:
-    table = Path(given.data) / "weizmann_silhouettes" / "annotations.csv"
-    with table.open(encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    folds = given.folds.split(",") if given.folds else sorted({row["person"] for row in rows})
-    classes = len({row["label_id"] for row in rows})
-    truths, every = [], []
-    for fold in folds:
-        corpus = {"name": "shapes", "reader": "table", "list": str(table), "options": {"unless": {"person": [fold]}}}
-        train = [f"corpora={json.dumps([corpus])}", f"objective.classes={classes}"]
-        data = Data(place=str(table), reader="table", options={"person": [fold]})  # type: ignore[dict-item]
-        count = sum(row["person"] != fold for row in rows)
-        truth, scores = four_answers(train, data, given.out / "weizmann" / fold, given.steps * BATCH / count)
-        truths.append(truth)
-        every.append(scores)
-    joined = {kind: np.concatenate([each[kind] for each in every]) for kind in every[0]}
-    return [show("Weizmann silhouettes", np.concatenate(truths), joined)]
+    return show("moving_shapes", truth, scores)
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", help="`shapes`, or the folder with the sets of real clips")
     parser.add_argument("--clips", type=int, default=2000, help="of moving_shapes to learn from")
     parser.add_argument("--steps", type=int, default=1500, help="of each single network; the bridges get a quarter")
-    parser.add_argument("--folds", default="", help="persons that are left out, one after the other; all by default")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "out" / "interaction")
     given = parser.parse_args()
     torch.set_num_threads(1)
-    rows = shapes(given) if given.data == "shapes" else actions(given)
-    write("interaction", [{**row, "steps": given.steps, **circumstances()} for row in rows])
+    write("interaction", [{**shapes(given), "steps": given.steps, **circumstances()}])
     return 0
 
 
