@@ -25,6 +25,15 @@ from pairing import ROOT, circumstances, write
 from real_actions import sign_test, wilson
 
 FINETUNE = ROOT / "configs" / "finetune"
+RECIPE = """from dataclasses import replace
+
+from internvideo.config import load_recipe
+from internvideo.training.recipe import TrainRecipe
+
+
+def config() -> TrainRecipe:
+    return replace(load_recipe({base!r}, {{}}, TrainRecipe), part_weights={parts!r})
+"""
 BATCH = 32  # of the recipe
 PARTS = {"masked": "videomae-b-16-debug", "frames": "uniformerv2-b-16-debug"}
 
@@ -39,9 +48,10 @@ def four_answers(
         own = "network=head_scale=1.0" if part == "masked" else "network=head_dropout=0.0"
         run_train(str(FINETUNE / "moving_shapes_classify.py"), out / part,
                   overrides=[f"model={model}", own, *common, f"epochs={epochs}"])  # fmt: skip
-    parts = [f"part_weights.{part}={model},{out / part}" for part, model in PARTS.items()]
-    run_train(str(FINETUNE / "moving_shapes_coordinate.py"), out / "coordinated",
-              overrides=[*parts, *common, f"epochs={epochs / 4}"])  # fmt: skip
+    recipe = out / "coordinate.py"
+    parts = {part: (model, str(out / part)) for part, model in PARTS.items()}
+    recipe.write_text(RECIPE.format(base=str(FINETUNE / "moving_shapes_coordinate.py"), parts=parts), "utf-8")
+    run_train(str(recipe), out / "coordinated", overrides=[*common, f"epochs={epochs / 4}"])
     for name in (*PARTS, "coordinated"):
         evaluate(task, load_model(str(out / name)), out=str(out / f"{name}-answers"))
     files = {name: str(out / f"{name}-answers" / "predictions.jsonl") for name in (*PARTS, "coordinated")}
