@@ -225,9 +225,10 @@ def test_a_page_of_many_clips_with_large_pictures_stays_small():
 
 def test_ids_are_not_drawn_as_scores_and_unknown_scores_are(page):
     assert "Duplicates group" not in page.text
-    data = report(12, titles={"text_area": "Overlaid text"})
-    text = Page(render(data, pictures_of(data))).text
-    assert "Odd score" in text and "Overlaid text" in text and "Motion" in text and "ecoding" not in text
+    for titles, told in (({}, "Odd score"), ({"odd_score": "Very strange"}, "Very strange")):
+        data = report(12, titles=titles)
+        text = Page(render(data, pictures_of(data))).text
+        assert told in text and "Writing" in text and "Motion" in text and "ecoding" not in text
 
 
 def test_a_table_without_a_needed_column_is_refused():

@@ -34,7 +34,7 @@ TEXTS_KEPT = 10_000  # clips whose texts are held
 MOST = 200  # clips or groups in one answer
 # Numbers about the picture and the words; the others say how they were come by.
 SHOWN = re.compile(
-    r"(motion|exposure|sharpness|stillness|bars|colour|aesthetic|match)_(?!.*frames)\w+|duplicates_similarity|semantic_similarity|text_\w+"
+    r"(motion|exposure|sharpness|stillness|bars|colour|aesthetic|match)_(?!.*(frames|text_item))\w+|duplicates_similarity|semantic_similarity|text_\w+"
     r"|caption_statistics_(words|distinct_share)|captions_covers|video_(width|height|fps|seconds)|decoding_missing"
 )
 

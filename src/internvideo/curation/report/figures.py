@@ -26,6 +26,8 @@ _NOT_SCORES = (
     "caption",
     "transcript_",
     "places_",
+    "ranks_",
+    "leaks_",
 )
 
 
@@ -72,6 +74,15 @@ SCORES = {  # in the order in which they are shown
     "stillness_still_share": _share("Still share", "the clip's time in which nothing moves."),
     "exposure_luma_mean": Title("Brightness", "", "Mean luma, 0 black to 255 white.", "luma"),
     "sharpness_median": Title("Sharpness", "", "0 blurred to 1 sharp, judged at 256 pixels."),
+    "match_cosine": Title(
+        "Caption match", "", "Cosine of a clip and the caption that fits it best, by the network named."
+    ),
+    "aesthetic_mean": Title("Beauty", "", "Mean aesthetic score of a few frames, about 1 to 10."),
+    "semantic_similarity": Title(
+        "Likeness in meaning", "", "Cosine to the better clip that is most alike; `dataset similar` shows pairs."
+    ),
+    "text_area": _share("Writing", "the picture that writing covers."),
+    "text_static": _share("Writing that stays", "the picture that writing covers in every frame: watermarks, logos."),
     "exposure_dark_share": _share("Dark pixels", "pixels that are nearly black."),
     "exposure_bright_share": _share("Bright pixels", "pixels that are nearly white."),
     "exposure_bad_frames": _share("Badly exposed frames", "frames with too many black or white pixels."),
