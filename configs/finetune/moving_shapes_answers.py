@@ -1,8 +1,8 @@
-"""Questions about `moving_shapes`, answered from a vocabulary of 66 by a small InternVideo-MM with its caption decoder,
-from scratch: first about one thing, then about all scenes.
+"""Questions about what the one thing of a scene of `moving_shapes` does, and how fast, answered from a vocabulary of 66
+by a small InternVideo-MM with its caption decoder, from scratch.
 
 Run     internvideo train configs/finetune/moving_shapes_answers.py --out run
-        internvideo evaluate question-answering --data moving_shapes --model run
+        internvideo evaluate question-answering --data moving_shapes data.plot=single --model run
 Cost    printed by `--estimate`
 Expect  not measured yet
 """
@@ -21,7 +21,7 @@ NETWORK = (
 
 
 def questions(name: str, **options: object) -> CorpusRecipe:
-    small = {"says": "question", "size": 48, **options}
+    small = {"says": "question", "plot": "single", "size": 48, **options}
     return CorpusRecipe(name=name, reader="drawn_shapes", list="moving_shapes", options=small)
 
 
@@ -30,8 +30,7 @@ def config() -> TrainRecipe:
         model="internvideo-mm-b-16-answer-debug",
         network=NETWORK,
         preprocess=("frame_count=16", "frames=middle", "short_side=48"),
-        corpora=(questions("one thing", clips=32_000, plot="single"), questions("any", clips=64_000)),
-        shuffle=False,  # one list after the other
+        corpora=(questions("questions", clips=64_000),),
         held_out=questions("held out", clips=320, split="validation"),
         objective=Answer(classes=66),
         augment=Augment(frames="middle", crop="none", flip=0.0),  # answers say left and right

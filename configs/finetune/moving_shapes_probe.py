@@ -9,19 +9,16 @@ Expect  not measured yet
 
 from dataclasses import replace
 
-from internvideo.training.recipe import Optimiser, TrainRecipe, beside
+from internvideo.training.recipe import TrainRecipe, beside
 
 
 def config() -> TrainRecipe:
     base = beside(__file__, "moving_shapes_recognition.py")
     return replace(
         base,
-        model="viclip-tiny-classifier",
         weights="viclip-tiny",
         network=("attentive=true",),
-        preprocess=(),
         frozen=("^video",),
         corpora=(replace(base.corpora[0], options={"plot": "single", "clips": 16_000}),),
         held_out=replace(base.held_out, options={"plot": "single", "clips": 320, "split": "validation"}),
-        optimiser=Optimiser(groups="viclip", rate=1e-3, weight_decay=0.05),
     )

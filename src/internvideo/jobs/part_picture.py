@@ -36,7 +36,7 @@ def draw_parts(parts: Mapping[str, tuple[int, int]], path: Path) -> bool:
         for end, colour in ((left + BAR, TRACK), (left + share * BAR, RIGHT)):
             if end > left:
                 draw.rectangle([left * FINE, (middle - 7) * FINE, end * FINE, (middle + 7) * FINE], colour)
-        text = f"{100 * share:.0f}   {right} of {count}"
+        text = f"{100 * share:.0f} %  ({right} of {count})"
         draw.text(((left + BAR + 10) * FINE, middle * FINE), text, INK, small, "lm")
     with told("write", path):
         image.resize(size, Image.Resampling.LANCZOS).save(path)

@@ -13,8 +13,9 @@ import numpy as np
 
 from internvideo.config import override
 from internvideo.datasets.moving_shapes.quiz import ANSWERS, open_questions
+from internvideo.datasets.moving_shapes.world import PLOTS, Plot
 from internvideo.datasets.questions import read_answers
-from internvideo.errors import UsageError
+from internvideo.errors import UsageError, pick
 from internvideo.metrics.answers import answer_accuracy, answer_key
 from internvideo.tasks.choice import parts_of, per_type
 from internvideo.tasks.data import Data, Rendered, read_questions, scenes_of, world
@@ -84,12 +85,20 @@ class QuestionAnswering(OneAnswer):
         return self.vocabulary[best] if (scores == scores[best]).sum() == 1 else None
 
 
+_PLOTS: Mapping[str, Plot | None] = {"any": None, **{plot: plot for plot in PLOTS}}
+
+
 def question_answering(data: Data, options: Sequence[str] = (), *, paper: bool = False) -> QuestionAnswering:
-    """The task over a list of open questions. data.answers: the vocabulary (JSON answer -> number, or lines)."""
+    """The task over a list of open questions. data.answers: the vocabulary (JSON answer -> number, or lines).
+
+    data.plot: the small world asks about scenes of that kind only, such as "single", of one thing.
+    """
     base = Answering(out_of_vocabulary="dropped") if paper else Answering()
     protocol = override(base, options)
     if data.small_world:
-        films = world(data, f"answers-{data.split or 'test'}", scenes_of(data, 200))
+        name = data.options.get("plot", "any")
+        plot = pick(_PLOTS, name, "data.plot")
+        films = world(data, f"answers-{name}-{data.split or 'test'}".replace(" ", "-"), scenes_of(data, 200, plot=plot))
         return QuestionAnswering(examples=small_questions(films), vocabulary=ANSWERS, protocol=protocol)
     vocabulary, data = data.without("answers")
     if not vocabulary:

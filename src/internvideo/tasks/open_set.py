@@ -189,9 +189,8 @@ def open_set(data: Data, options: Sequence[str] = (), *, paper: bool = False) ->
                 for each in read_list(own)
             ]
             examples += without_classes(found, set(lines(excluded))) if part == "unknown" and excluded else found
-    silent = sum(example.truth is None for example in examples)
-    if silent:
-        raise UsageError(f"{silent:,} samples have no class", "every line of the lists needs one")
+    if silent := [example.id for example in examples if example.truth is None]:
+        raise UsageError(f"{len(silent):,} samples have no class: {shown(silent)}", "every line of the lists needs one")
     return OpenSet(examples=unique(examples, data.place), protocol=protocol)
 
 

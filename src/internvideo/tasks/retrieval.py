@@ -18,7 +18,7 @@ from internvideo.datasets.sample import Samples
 from internvideo.errors import UsageError
 from internvideo.metrics.ranking import TieRule, best_of_groups, dual_softmax, rank_summary, ranks_of
 from internvideo.tasks.data import Data, name_of, read_list, world
-from internvideo.tasks.predictions import BadPredictions, Embedding, Record
+from internvideo.tasks.predictions import BadPredictions, Embedding, Record, shown
 from internvideo.tasks.recognition import unique
 from internvideo.tasks.task import SEES, Asked, Example, Marks, Sees
 from internvideo.text.cleaning import clean_caption
@@ -150,14 +150,14 @@ def retrieval(data: Data, options: Sequence[str] = (), *, paper: bool = False) -
 def captioned(samples: Samples, data: Data) -> list[Example]:
     """Examples with all captions of each video: rows of the same file and span are one."""
     found: dict[str, Example] = {}
-    silent = 0
+    silent: list[str] = []
     for sample in samples:
         texts = tuple(text for text in sample.captions if text.strip())
-        silent += not texts
         id = name_of(sample, data.root or data.place)
+        silent += [] if texts else [id]
         before = found[id].texts if id in found else ()
         found[id] = Example(id, sample, before + texts)
     if silent:
-        raise UsageError(f"{silent:,} of {len(samples):,} samples of `{data.place}` have no caption",
-                         "leave them out of the list: a video without a text can not be found")  # fmt: skip
+        told = f"{len(silent):,} of {len(samples):,} samples of `{data.place}` have no caption: {shown(silent)}"
+        raise UsageError(told, "leave them out of the list: a video without a text can not be found")
     return unique(list(found.values()), data.place)
