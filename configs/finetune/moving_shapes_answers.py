@@ -7,11 +7,12 @@ Cost    printed by `--estimate`
 Expect  not measured yet
 """
 
-from internvideo.datasets.augment import Augment
-from internvideo.training.objectives import Answer
-from internvideo.training.recipe import CorpusRecipe, Optimiser, Schedule, TrainRecipe
+from dataclasses import replace
 
-# As in moving_shapes_recognition.py: one token per place for all of the time, sixteen frames of 48 pixels.
+from internvideo.training.objectives import Answer
+from internvideo.training.recipe import CorpusRecipe, TrainRecipe, beside
+
+# One token per place of the whole picture for all of the time, sixteen frames of 48 pixels.
 NETWORK = (
     *("base.video.size=48", "base.video.tubelet=16", "base.video.patch=6", "base.video.depth=4", "base.video.heads=4"),
     *("base.video.width=128", "base.video.global_layers=2,3", "base.video.global_heads=4", "dropout=0.1"),
@@ -20,27 +21,21 @@ NETWORK = (
 )
 
 
-def questions(name: str, **options: object) -> CorpusRecipe:
-    small = {"says": "question", "plot": "single", "size": 48, **options}
-    return CorpusRecipe(name=name, reader="drawn_shapes", list="moving_shapes", options=small)
-
-
 def config() -> TrainRecipe:
-    return TrainRecipe(
+    base = beside(__file__, "moving_shapes_recognition.py")
+
+    def questions(corpus: CorpusRecipe, **options: object) -> CorpusRecipe:
+        return replace(corpus, options={**corpus.options, "says": "question", "size": 48, **options})
+
+    assert base.held_out is not None
+    return replace(
+        base,
         model="internvideo-mm-b-16-answer-debug",
         network=NETWORK,
         preprocess=("frame_count=16", "frames=middle", "short_side=48"),
-        corpora=(questions("questions", clips=64_000),),
-        held_out=questions("held out", clips=320, split="validation"),
+        corpora=(questions(base.corpora[0], clips=64_000),),
+        held_out=questions(base.held_out),
         objective=Answer(classes=66),
-        augment=Augment(frames="middle", crop="none", flip=0.0),  # answers say left and right
-        batch=64,
-        epochs=1,
-        precision="bf16",
-        optimiser=Optimiser(groups="viclip", rate=1e-3, weight_decay=0.01, betas=(0.9, 0.98)),
-        schedule=Schedule(kind="viclip", warmup_steps=50),
-        clip=1.0,
+        optimiser=replace(base.optimiser, weight_decay=0.01),
         workers=1,
-        save_every=200,
-        evaluate_every=200,
     )

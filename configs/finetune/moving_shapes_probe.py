@@ -19,6 +19,6 @@ def config() -> TrainRecipe:
         weights="viclip-tiny",
         network=("attentive=true",),
         frozen=("^video",),
+        preprocess=(),
         corpora=(replace(base.corpora[0], options={"plot": "single", "clips": 16_000}),),
-        held_out=replace(base.held_out, options={"plot": "single", "clips": 320, "split": "validation"}),
     )

@@ -15,14 +15,14 @@ def prove() -> bool:
     return PROVE
 
 
-def run_cli(*words, check=None, **kwargs):
+def run_cli(*words, check=None, timeout=500, **kwargs):
     """`internvideo ...` in a process of its own; `check` is the exit code that is expected."""
     done = subprocess.run(
         [sys.executable, "-m", "internvideo", *map(str, words)],
         capture_output=True,
         text=True,
         errors="surrogateescape",
-        timeout=500,
+        timeout=timeout,
         **kwargs,
     )
     if check is not None:

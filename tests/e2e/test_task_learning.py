@@ -33,7 +33,7 @@ LESSONS = {
     "open_set": Lesson(("open-set",), "AUROC", 90, ("corpora.motions.options.clips=9600",), 58, "sampling", 50),
     "answers": Lesson(
         ("question-answering", "data.plot=single"),
-        *("accuracy", 90, ("corpora.questions.options.clips=4800",), 40, "sees", 32),
+        *("accuracy", 90, ("corpora.motions.options.clips=4800",), 40, "sees", 32),
     ),
     "choice": Lesson(
         ("multiple-choice", "data.asks=motion"),
@@ -48,15 +48,16 @@ def test_a_task_is_learned_and_only_motion_teaches_it(name, cli, tmp_path, prove
     lesson = LESSONS[name]
     changed = () if prove else (*lesson.short, "evaluate_every=1000")
     recipe = CONFIGS / f"moving_shapes_{name}.py"
-    cli("train", recipe, "--out", "run", *changed, cwd=tmp_path, check=0)
+    cli("train", recipe, "--out", tmp_path / "run", *changed, check=0, timeout=3600)
 
     def reached(*more):
         said = cli("evaluate", *lesson.task, "--data", "moving_shapes", "--model", "run", "--json", *more, cwd=tmp_path)
         return json.loads(said.stdout)[lesson.metric]
 
     found = reached()
-    assert found >= (lesson.goal if prove else lesson.least)
     less = {what: reached(f"{lesson.sees}={what}") for what in (STILL, SHUFFLED, BLANK)}
+    print(f"{name}: {lesson.metric} {found}, and of less {less}")
+    assert found >= (lesson.goal if prove else lesson.least)
     assert max(less[STILL], less[BLANK]) <= lesson.chance + 5, less
     assert less[SHUFFLED] < found - (20 if prove else 2), less
 
@@ -64,11 +65,12 @@ def test_a_task_is_learned_and_only_motion_teaches_it(name, cli, tmp_path, prove
 @pytest.mark.slow
 def test_fine_tuning_improves_retrieval(cli, tmp_path, prove):
     changed = () if prove else ("corpora.twins.options.clips=1280", "evaluate_every=1000")
-    cli("train", CONFIGS / "moving_shapes_retrieval.py", "--out", "run", *changed, cwd=tmp_path, check=0)
+    recipe = CONFIGS / "moving_shapes_retrieval.py"
+    cli("train", recipe, "--out", tmp_path / "run", *changed, check=0, timeout=3600)
 
     def reached(model):
-        said = cli("evaluate", "retrieval", "--data", "moving_shapes", "--model", model, "--json", cwd=tmp_path, check=0)
-        return json.loads(said.stdout)["t2v"]["R@1"]
+        asked = ("evaluate", "retrieval", "--data", "moving_shapes", "--model", model, "--json")
+        return json.loads(cli(*asked, cwd=tmp_path, check=0).stdout)["t2v"]["R@1"]
 
     before, after = reached("viclip-tiny"), reached("run")
     assert after > before if prove else after > before - 10

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, TextIO, cast
+from typing import Any, TextIO
 
 from torch import nn
 
@@ -126,7 +126,7 @@ def evaluate(
     )
     if out is not None:
         write_report(Path(out), found.as_row(), marks.tables)
-        if task.family == "scores" and getattr(task, "classes", None):
+        if isinstance(task, Recognition) and task.classes:
             write_answers(Path(out) / ANSWERS, task, matched.found)
         if dump:
             _dump(Path(out) / "samples.jsonl", task, matched.found)
@@ -159,9 +159,9 @@ def weighted(part: str) -> bool:
     return ":" in part and weight.replace(".", "", 1).isdigit()
 
 
-def write_answers(path: Path, task: Task, found: Mapping[str, Record]) -> None:
+def write_answers(path: Path, task: Recognition, found: Mapping[str, Record]) -> None:
     """A table for people and spreadsheets: clip, class, its probability, then the probability of each class."""
-    classes = cast(Recognition, task).classes
+    classes = task.classes
     rows = [["clip", "predicted", "probability", *classes]]
     for example in task.examples:
         record = found.get(example.id)
