@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from internvideo.jobs.evaluate import evaluate
 from internvideo.metrics.classification import View, merge_views, top_k
 from internvideo.tasks.open_set import Doubting, OpenSet
 from internvideo.tasks.predictions import BadPredictions, match
@@ -81,3 +82,10 @@ def test_results_of_another_list_are_told(tmp_path):
     (tmp_path / "b.npz").write_bytes(b"no")
     with pytest.raises(BadPredictions, match="holds no results"):
         task.read_official(tmp_path / "b.npz")
+
+
+def test_a_report_of_an_open_set_has_pictures_and_no_table_of_answers(tmp_path):
+    task = OpenSet(examples=lists(), classes=3, protocol=Doubting(threshold=0.5))
+    found = evaluate(task, predictions=str(results(tmp_path / "a.npz")), out=str(tmp_path / "report"))
+    assert found is not None and found.metrics["closed-set accuracy"] == 75
+    assert sorted(path.name for path in (tmp_path / "report").iterdir()) == ["curves.png", "report.json", "report.md"]
