@@ -4,7 +4,7 @@ by a small InternVideo-MM with its caption decoder, from scratch.
 Run     internvideo train configs/finetune/moving_shapes_answers.py --out run
         internvideo evaluate question-answering --data moving_shapes data.plot=single --model run
 Cost    printed by `--estimate`
-Expect  not measured yet
+Expect  76 % of 400 questions right, from questions alone 30 (docs/results.md)
 """
 
 from dataclasses import replace

@@ -3,7 +3,7 @@
 Run     internvideo train configs/finetune/moving_shapes_choice.py --out run
         internvideo evaluate multiple-choice data.asks=motion --data moving_shapes --model run
 Cost    printed by `--estimate`
-Expect  not measured yet
+Expect  78 % of 200 questions right, by guess 8 (docs/results.md)
 """
 
 from dataclasses import replace
