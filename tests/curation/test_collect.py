@@ -179,6 +179,16 @@ def test_limits_of_size_and_of_everything_together(films, tmp_path):
         assert Counter(site.paths()) == {"/robots.txt": 1, **dict.fromkeys(films, 1)}
 
 
+def test_what_was_here_before_counts_for_no_rate(films, tmp_path):
+    data = films["/a.mp4"] + bytes(3_000_000)
+    with hosting({"/big.mp4": data}, faults={"/big.mp4": [2_900_000, *[(503, {})] * 3]}) as site:
+        place = listed(tmp_path / "list.csv", site, ["/big.mp4"])
+        assert run(place, tmp_path / "out")["here"] == 0
+        began = time.monotonic()
+        assert run(place, tmp_path / "out", rate=200_000.0)["here"] == 1
+        assert time.monotonic() - began < 10, "0.5 s for the rest, 15 s for all of it"
+
+
 def test_web_pages_and_broken_videos_are_not_kept(films, tmp_path):
     files = {"/page.mp4": b"<html>", "/text.mp4": b"this is no video at all" * 9, "/a.mp4": films["/a.mp4"]}
     with hosting(files, headers={"/page.mp4": {"Content-Type": "text/html"}}) as site:

@@ -173,26 +173,19 @@ def listen(transcriber: Transcriber, samples: np.ndarray, start: float, language
     return [{**row, "language": surest[1], "language_probability": surest[0]} for row in rows]
 
 
-def word_spec(identity: str, recipe: SpeechRecipe) -> OperatorSpec:
-    """What the words depend on."""
+def specs_of(identity: str, recipe: SpeechRecipe) -> tuple[OperatorSpec, OperatorSpec]:
+    """What the words, and the transcripts of clips, depend on."""
     parameters: dict[str, JSON] = {
         "model": identity,
         "language": recipe.language,
         "beam": recipe.beam,
         "precision": recipe.precision,
     }
-    return OperatorSpec(WORDS, VERSION, "video", parameters, pa.schema([*VIDEO_KEY, *WORD_COLUMNS]))
-
-
-def spoken_spec(identity: str, recipe: SpeechRecipe) -> OperatorSpec:
-    """What the transcripts of clips depend on."""
-    parameters: dict[str, JSON] = {
-        "model": identity,
-        "language": recipe.language,
-        "beam": recipe.beam,
-        "precision": recipe.precision,
-    }
-    return OperatorSpec(SPOKEN, VERSION, "clip", parameters, pa.schema([*CLIP_KEY, *SPOKEN_COLUMNS]))
+    words, clips = pa.schema([*VIDEO_KEY, *WORD_COLUMNS]), pa.schema([*CLIP_KEY, *SPOKEN_COLUMNS])
+    return (
+        OperatorSpec(WORDS, VERSION, "video", parameters, words),
+        OperatorSpec(SPOKEN, VERSION, "clip", parameters, clips),
+    )
 
 
 def spoken(

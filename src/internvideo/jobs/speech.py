@@ -31,9 +31,8 @@ from internvideo.curation.speech import (
     SpeechRecipe,
     Transcriber,
     listen,
+    specs_of,
     spoken,
-    spoken_spec,
-    word_spec,
 )
 from internvideo.errors import UsageError, VideoError
 from internvideo.jobs.language import ANSWERS, writing
@@ -62,7 +61,7 @@ def transcribe(
     told = set(dataset.rows("transcript")["video"].to_pylist()) if "transcript" in dataset.operators() else set()
     heard, failed = Counter[str](), dict[str, str]()
     with dataset.writer() as writer, CountTalk("listening", "videos") as talk:
-        specs = word_spec(transcriber.identity, recipe), spoken_spec(transcriber.identity, recipe)
+        specs = specs_of(transcriber.identity, recipe)
         writer.register(*specs)
         audible = [one for one in _audible(dataset) if recipe.over or one.video not in told]
         due = [one for one in audible if is_due(writer, specs[1], one.video, one.input)]

@@ -8,6 +8,7 @@ one host keep a pause; all of them together keep a rate.
 
 import http.client
 import ipaddress
+import re
 import socket
 import ssl
 import threading
@@ -199,7 +200,8 @@ class _Watch(urllib.request.BaseHandler):
     def http_response(self, request: urllib.request.Request, response: Any) -> Any:
         if response.status < 300:
             self.headers = response.headers
-            self.counted = 0
+            resumed = re.match(r"bytes (\d+)-", response.headers.get("Content-Range", ""))
+            self.counted = int(resumed[1]) if resumed else 0  # what was here before counts for no rate
             if self._web.heed_robots and (said := _opts_out(response.headers)):
                 response.close()
                 raise Refused(f"its site opts out of machine learning: {said}")
