@@ -116,6 +116,8 @@ class RayPool:
         if not ray.is_initialized():
             here = "RAY_ADDRESS" not in os.environ
             options = {"num_cpus": self._size, "include_dashboard": False} if here else {}
+            if here:  # Ray lets its workers give way to all else (niceness 15); those of the local runner do not
+                os.environ.setdefault("RAY_worker_niceness", "0")
             ray.init(logging_level="ERROR", log_to_driver=False, configure_logging=False, **options)
             self._own = True
         self._nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
