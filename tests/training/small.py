@@ -27,6 +27,12 @@ def contrastive_model():
     return viclip.ViCLIP(replace(viclip.VICLIP_DEBUG, text=text, lowest_temperature=0.05))
 
 
+def contrastive_model_with_decoder():
+    """As the bundled network is: contrast alone leaves the decoder without a gradient."""
+    config = contrastive_model().config
+    return viclip.ViCLIP(replace(config, captioner=caption_model().config.captioner))
+
+
 def caption_model():
     base = internvideo_mm.INTERNVIDEO_MM_DEBUG
     return internvideo_mm.InternVideoMM(
@@ -66,6 +72,7 @@ def cross():
 # name: model, objective; in all of them the parts of a batch are computed alike, however it is cut
 KINDS = {
     "contrastive": (contrastive_model, Contrastive()),
+    "decoder aside": (contrastive_model_with_decoder, Contrastive()),
     "same-source": (contrastive_model, Contrastive(same_source=True, tile=3)),
     "sigmoid": (contrastive_model, Contrastive(kind="sigmoid", shift=-3.0)),
     "caption": (caption_model, ContrastiveCaption()),
@@ -119,7 +126,7 @@ def batch_of(kind, size=8, seed=1):
 def learned(kind, size=8, parts=1, batch=None, **how):
     """Loss and gradients by name of one batch on this process, and those that it has to hand."""
     learner = learner_of(kind)
-    module = distributed.parallelize(learner, unused=learner.objective.leaves_unused, **how)
+    module = distributed.parallelize(learner, unused=learner.objective.leaves_unused(learner.model), **how)
     logs = learn_from(module, batch_of(kind, size) if batch is None else batch, (0, 5), parts)
     loss = distributed.mean(logs["loss"])
     grads = {n: distributed.whole(p.grad) for n, p in learner.model.named_parameters() if p.grad is not None}
@@ -136,7 +143,7 @@ def own_part(batch):
 def steps_of(folder, steps, *, how="ddp", kind="contrastive", every=2, save=True, log=None, start_over=False):
     """A run on synthetic batches that goes on from its latest checkpoint; gives weights and average in the end."""
     learner = learner_of(kind)
-    module = distributed.parallelize(learner, how, unused=learner.objective.leaves_unused)
+    module = distributed.parallelize(learner, how, unused=learner.objective.leaves_unused(learner.model))
     model = learner.model
     groups = viclip_groups(trainable(model), rate=1e-3, weight_decay=0.1)
     optimizer = adamw(model, groups, eps=1e-3)  # or Adam makes steps of the rounding errors of zero (biases of keys)

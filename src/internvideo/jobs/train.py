@@ -199,7 +199,9 @@ class _Run:
         if recipe.compile:
             compile_blocks(self.model)
         learner = Learner(self.model, recipe.objective, recipe.precision)
-        self.module = distributed.parallelize(learner, recipe.parallel, unused=recipe.objective.leaves_unused)
+        self.module = distributed.parallelize(
+            learner, recipe.parallel, unused=recipe.objective.leaves_unused(self.model)
+        )
         self.optimizer = adamw(
             self.model, recipe.optimiser.groups_of(self.model), betas=recipe.optimiser.betas, eps=recipe.optimiser.eps
         )

@@ -139,7 +139,7 @@ class _HeadRun:
             self.model = self.lesson.network().to(device)
         self.card = card_of(self.model)
         self.learner = Learner(self.model, recipe.objective, recipe.precision)
-        self.module = distributed.parallelize(self.learner, unused=recipe.objective.leaves_unused)
+        self.module = distributed.parallelize(self.learner, unused=recipe.objective.leaves_unused(self.model))
         groups = layer_groups(self.model, rate=recipe.rate, weight_decay=recipe.weight_decay)
         self.optimizer = adamw(self.model, groups)
         self.average = Average(self.model, recipe.average) if recipe.average is not None else None

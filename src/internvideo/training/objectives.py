@@ -54,8 +54,11 @@ class Objective(ABC):
     """The base of all: nothing to compare, all parts count alike, every parameter gets a gradient."""
 
     compares: ClassVar[bool] = False  # `look` gives vectors
-    leaves_unused: ClassVar[bool] = False  # some parameters get no gradient
     reads_text: ClassVar[bool] = False  # the batch must have `text`
+
+    def leaves_unused(self, model: nn.Module) -> bool:
+        """Whether some parameters of the model get no gradient."""
+        return False
 
     def __call__(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> tuple[Tensor, Logs]:
         """The loss () of a whole batch, and numbers to log."""
@@ -128,6 +131,9 @@ class Contrastive(Objective):
     shift: float = -10.0
     tile: int = 512
 
+    def leaves_unused(self, model: nn.Module) -> bool:
+        return getattr(model, "captioner", None) is not None
+
     def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
         assert isinstance(model, ViCLIP)
         kept = _kept(model.video.patches.grid(batch["video"]), self.dropped, batch["video"], rng)
@@ -150,7 +156,8 @@ class Contrastive(Objective):
 class ContrastiveCaption(Contrastive):
     """Contrast and caption (InternVideo-MM): the sum of both losses. Clips and pictures alternate in the batches."""
 
-    leaves_unused: ClassVar[bool] = True  # the mask token of the text tower
+    def leaves_unused(self, model: nn.Module) -> bool:
+        return True  # the mask token of the text tower
 
     def weight(self, batch: Batch) -> Tensor | None:
         return (caption_targets(batch["text"]) >= 0).sum().float()
@@ -230,9 +237,11 @@ class Answer(Classify):
     """Answer a question from a vocabulary. Needs video, text (the question), label (the answer); mixes no clips."""
 
     reads_text: ClassVar[bool] = True
-    leaves_unused: ClassVar[bool] = True  # what InternVideo-MM has for comparing and for hidden words
     mixup: float = field(default=0.0, init=False)
     cutmix: float = field(default=0.0, init=False)
+
+    def leaves_unused(self, model: nn.Module) -> bool:
+        return True  # what InternVideo-MM has for comparing and for hidden words
 
     def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
         return self.judge(
