@@ -145,9 +145,11 @@ def test_changed_objects_are_found(tmp_path, capsys):
     (tmp_path / "list.json").write_text(json.dumps(content))
     _, marks, server = learned(
         tmp_path, capsys, "changed-objects", "PictureData", "DetectBoxes", "videomae-b-16-boxes-debug",
-        epochs=120, rate=3e-3, root=tmp_path, annotations=tmp_path / "list.json", pictures=tmp_path,
+        epochs=1500, rate=1e-3, root=tmp_path, annotations=tmp_path / "list.json", pictures=tmp_path,
     )  # fmt: skip
-    assert marks["AP50"] > 20  # queries learn slowly: 300 steps bring 43, untrained ones find nothing
+    assert marks["AP50"] > 60, (
+        marks
+    )  # each is mirrored half of the time, so they are eight; untrained queries find nothing
     assert {"image_id", "category_id", "bbox", "score"} == set(server[0]) and server[0]["category_id"] == 1
 
     boxes[0]["bbox"], boxes[1]["bbox"] = [-5, 3, 10, 10], [30, 3, 0, 5]

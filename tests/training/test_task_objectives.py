@@ -1,4 +1,4 @@
-"""Objectives of tasks: evidence and answers."""
+"""Objectives of tasks: evidence, answers, boxes."""
 
 import math
 
@@ -8,9 +8,11 @@ import torch
 from torch import nn
 
 from internvideo.models import MODELS
+from internvideo.models.box_detector import DETECTOR_DEBUG, BoxDetector
 from internvideo.models.video_answer import VideoAnswer
 from internvideo.ops.evidence import annealing
 from internvideo.text.tokenizer import tokenizer
+from internvideo.training.egocentric import DetectBoxes
 from internvideo.training.learner import Learner
 from internvideo.training.objectives import Answer, Evidential
 
@@ -80,3 +82,32 @@ def test_questions_are_learned_by_heart():
         optimiser.step()
     model.eval()
     assert objective.look(model, given, RNG).logs["accuracy"] == 1
+
+
+@pytest.mark.slow
+def test_boxes_of_four_pictures_are_learned_by_heart():
+    """The query that is surest has the box, in each picture: as with all such queries that takes its time."""
+    torch.manual_seed(0)
+    network, steps, rate = BoxDetector(DETECTOR_DEBUG), 1500, 3e-3
+    pictures = torch.zeros(4, 3, 1, 64, 64)
+    for number in range(4):
+        pictures[number, :, :, 8 + 8 * number : 24 + 8 * number, 4 + 12 * number : 16 + 12 * number] = 0.8
+    corners = [(4 + 12 * n, 8 + 8 * n, 16 + 12 * n, 24 + 8 * n) for n in range(4)]
+    given = {
+        "video": pictures,
+        "boxes": torch.tensor(corners) / 64,
+        "owner": torch.arange(4),
+        "kinds": torch.zeros(4).long(),
+    }
+    optimizer = torch.optim.AdamW(network.parameters(), rate)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = rate * min(1, (step + 1) / 20) * (1 + math.cos(math.pi * step / steps)) / 2
+        optimizer.zero_grad()
+        DetectBoxes().look(network, given, RNG).loss.backward()
+        nn.utils.clip_grad_norm_(network.parameters(), 1.0)
+        optimizer.step()
+    with torch.no_grad():
+        logits, boxes = network.eval()(pictures)
+    surest = logits[..., 0].argmax(1)
+    torch.testing.assert_close(boxes[torch.arange(4), surest], given["boxes"], atol=0.02, rtol=0)
+    assert (logits[..., 0].sigmoid().sort(1).values[:, :-1] < 0.5).all()
