@@ -47,7 +47,7 @@ def test_segments_of_motions_are_found_in_unseen_combinations(shapes):
     found = marks(
         shapes, "temporal", "--data", "shapes/segments.json", "--split", "test", "--root", "shapes/features", *model
     )
-    assert found["mAP@0.5"] > (90 if WHOLE else 20), found
+    assert found["mAP@0.5"] > (90 if WHOLE else 60), found  # the short form reaches 78.7
 
 
 @pytest.mark.slow
@@ -57,7 +57,9 @@ def test_moments_that_sentences_ask_for_are_found(shapes):
     python(shapes, "internvideo", "train", recipe, "--out", shapes / "queries", *more)
     model = ("--model", "actionformer-queries-tiny", "--weights", "queries/model")
     found = marks(shapes, "language-queries", "--data", "shapes/queries_test.json", "--root", "shapes/features", *model)
-    assert found["R@1,IoU=0.5"] > (80 if WHOLE else 15), found  # an event is an eighth of its video
+    assert found["R@1,IoU=0.5"] > (80 if WHOLE else 35), (
+        found
+    )  # the short form reaches 51.4; one event of eight is meant
 
 
 @pytest.mark.slow
@@ -68,7 +70,7 @@ def test_things_in_boxes_are_named(tmp_path):
     clips = "data.clips=200" if WHOLE else "data.clips=60"
     model = ("--model", "videomae-tiny-12-ava", "--weights", "run/model")
     found = marks(tmp_path, "spatial", "stride=5", clips, "--data", "moving_shapes", *model)
-    assert found["frame-mAP@0.5"] > (90 if WHOLE else 20), found  # whoever guesses has about 13
+    assert found["frame-mAP@0.5"] > (90 if WHOLE else 20), found  # without training 15.8; the short form reaches 24.3
 
 
 @pytest.mark.slow
@@ -80,4 +82,4 @@ def test_instructions_lead_through_graphs_that_were_never_seen(tmp_path):
     found = marks(
         tmp_path, "navigation", "--data", "moving_shapes", "--model", "navigator-b-debug", "--weights", "run/model"
     )
-    assert found["SR"] > (90 if WHOLE else 5), found
+    assert found["SR"] > (90 if WHOLE else 20), found  # without training 5.0; the short form reaches 27.5
