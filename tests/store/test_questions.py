@@ -107,6 +107,16 @@ def test_why_of_a_video_lists_its_clips_in_order_and_its_failures(dataset):
     assert (failed.state, failed.kind, failed.message) == ("failed", "no-speech-model", "nothing to listen with")
 
 
+def test_what_has_no_result_is_due_but_not_where_another_operator_gave_up(dataset):
+    with dataset.writer() as writer:
+        writer.register(TIMED)
+    states = [
+        {operator.name: operator.state.state for operator in dataset.why(name).operators}[TIMED.name]
+        for name in ("3.mp4", "4.mp4")
+    ]
+    assert states == ["due", "not tried"]
+
+
 def test_why_finds_the_clip_at_a_moment(dataset):
     rows = [
         {**row, "item": 0, "start_seconds": i * 2.0, "end_seconds": i * 2.0 + 2}

@@ -31,7 +31,7 @@ def terms(text: str) -> list[str]:
     (['dog', 'catch', 'a', 'frisbe'], ['红色', '色圆', '圆形'])
     """
     if text.isascii():
-        return [_stem(token) for token in ASCII.findall(text.lower())]  # the same, three times as fast
+        return [_stem(token) for token in ASCII.findall(text.lower())]  # the same, with fewer steps
     found: list[str] = []
     for token in TOKEN.findall(unicodedata.normalize("NFKC", text).casefold()):
         if UNSPACED.match(token):

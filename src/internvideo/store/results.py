@@ -35,7 +35,7 @@ class Failure:
 class State:
     """What the ledger says of one (video, operator)."""
 
-    state: str  # due, done, failed, quarantined, gone (no file any more), withheld
+    state: str  # due, done, failed, quarantined, gone (no file any more), withheld; not tried, since others failed
     input: str = ""
     rows: int = 0
     kind: str = ""

@@ -90,11 +90,16 @@ class Asker:
         subject = WHOLE if spec.grain == "dataset" else video
         sql = "SELECT state, input, rows, kind, message, attempts FROM status WHERE operator = ? AND video = ?"
         found = self._ledger.ask(sql, (number, subject))
-        state = State.of(found[0]) if found else State("due")
+        state = State.of(found[0]) if found else State("not tried" if self._fails(video) else "due")
         of_clip = "start" in spec.keys
         if of_clip and clip is None:
             return OperatorAnswer(spec.name, spec.key, state)  # a video has too many
         return OperatorAnswer(spec.name, spec.key, state, _scalars(_of(rows, video, clip if of_clip else None)))
+
+    def _fails(self, video: str) -> bool:
+        """Whether some operator gave up on it: then those that read its rows wait, and nobody says they are due."""
+        sql = "SELECT count(*) FROM status WHERE video = ? AND state IN ('failed', 'quarantined')"
+        return self._ledger.number(sql, (video,)) > 0
 
 
 def _of(rows: pa.Table, video: str, clip: Clip | None) -> pa.Table:
