@@ -169,6 +169,28 @@ def test_a_remuxed_film_alone_is_found_by_its_packets(tmp_path):
     assert {row["matched"] for row in rows.values() if not row["keeper"]} == {1.0}
 
 
+def flat_scene(seed: int, seconds: float) -> np.ndarray:
+    """(T, H, W, 3) uint8: one square moves over a plain ground; hashes have a quality of 10 to 40."""
+    (height, width), rng = SIZE, np.random.default_rng([seed, 3])
+    ground, square, side = rng.integers(60, 110), rng.integers(150, 220), int(rng.integers(24, 36))
+    start, speed = rng.uniform(20, 60, 2), rng.uniform(-8, 8, 2)
+    frames = np.full((int(seconds * RATE), height, width, 3), ground, np.uint8)
+    for number, frame in enumerate(frames):
+        top, left = np.rint(start + speed * number / RATE).astype(int)
+        frame[top : top + side, left : left + side] = square
+    return frames
+
+
+def test_smaller_copies_of_films_with_little_in_the_picture_are_found_and_other_such_films_are_not(tmp_path):
+    paths = [write(tmp_path / f"film {seed}.mp4", flat_scene(seed, 4)) for seed in (1, 2, 3)]
+    paths += [
+        write(tmp_path / f"smaller {seed}.mp4", flat_scene(seed, 4), size=(108, 192), crf=28) for seed in (1, 2, 3)
+    ]
+    quality = operator_rows(paths[0])[0]["frame_hashes"]["quality"].to_numpy()
+    assert quality.min() >= 10 and quality.max() < 50, "else this test is about other films"
+    assert groups(duplicates(paths)) == [[f"film {seed}.mp4", f"smaller {seed}.mp4"] for seed in (1, 2, 3)]
+
+
 def test_real_copies_are_found_among_signs_of_one_person_but_not_a_film_shown_sideways(shared):
     """The rotation that `issue-134-rotate.mp4` asks for turns the pictures of its twin by 90 degrees."""
     videos = shared / "data" / "videos"

@@ -11,7 +11,6 @@ import torch
 
 import internvideo as iv
 from internvideo.curation.clip_tables import clips_of
-from internvideo.curation.duplicates import NearDuplicates
 from internvideo.curation.presets import PER_VIDEO_BEFORE_RANK
 from internvideo.curation.select import KEY, draw, uniforms
 from internvideo.curation.select import ViewRecipe as View
@@ -90,12 +89,6 @@ def test_cuts_are_found_to_the_frame_and_fades_within_half_their_length(world, d
         assert f1 >= least, f"{join}: {right} of {total} found, {spurious} cuts where none is, F1 {f1:.3f}"
 
 
-def detailed(dataset, video: str) -> bool:
-    """Whether its pictures have enough in them to be recognised; of flat ones only equal packets are known."""
-    quality = dataset.rows("frame_hashes", [video])["quality"].to_numpy()
-    return bool((quality >= NearDuplicates().min_quality).sum() >= NearDuplicates().min_frames)
-
-
 def test_copies_are_grouped_exactly(world, dataset):
     folder, truth = world
     where = places_of(dataset, folder)
@@ -106,8 +99,7 @@ def test_copies_are_grouped_exactly(world, dataset):
             groups.setdefault(group, set()).add(video)
     linked = {frozenset(videos) for videos in groups.values() if len(videos) > 1}
     copies = [film for film in truth.films if film.copy_of and film.relation != "exact"]
-    copies = [film for film in copies if film.relation == "re-muxed" or detailed(dataset, where[film.file])]
-    assert {"re-muxed", "re-encoded", "excerpt"} <= {film.relation for film in copies}
+    assert {film.relation for film in copies} == {"re-muxed", "re-encoded", "re-scaled", "excerpt"}
     assert linked == {frozenset((where[film.file], where[film.copy_of])) for film in copies}
     same = next(film for film in truth.films if film.relation == "exact")
     assert where[same.file] == where[same.copy_of], "equal bytes are one video"

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from internvideo.curation.operator import FrameRequest, Grain, Subject, video_rows
-from internvideo.curation.sequence_match import Footage, Matches, matching_clips
+from internvideo.curation.sequence_match import MIN_QUALITY, Footage, Matches, matching_clips
 from internvideo.errors import pick
 from internvideo.ops.hashing import hashes_from_bytes, hashes_to_bytes
 from internvideo.store.values import CLIP_KEY
@@ -93,9 +93,9 @@ class NearDuplicates:
     clip_set: str = "shots"
     min_share: float = 0.6
     min_frames: int = 3
-    min_quality: int = 50
+    min_quality: int = MIN_QUALITY
     bucket_limit: int = 128
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     grain: ClassVar[Grain] = "clip"
     needs: ClassVar[tuple[str, ...]] = ("clips", "frame_hashes", "packet_digest", "probe")
     optional: ClassVar[tuple[str, ...]] = ()

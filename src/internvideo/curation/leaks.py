@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 
 from internvideo.curation.duplicates import SetClips
 from internvideo.curation.operator import Grain
-from internvideo.curation.sequence_match import Footage, Matches, matching_clips
+from internvideo.curation.sequence_match import MIN_QUALITY, Footage, Matches, matching_clips
 from internvideo.errors import pick
 from internvideo.ops.hashing import hashes_from_bytes
 from internvideo.store.values import CLIP_KEY
@@ -48,11 +48,11 @@ class Leaks:
     clip_set: str = "shots"
     min_share: float = 0.6
     min_frames: int = 3
-    min_quality: int = 50
+    min_quality: int = MIN_QUALITY
     bucket_limit: int = 128
 
     name: ClassVar[str] = LEAKS
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     grain: ClassVar[Grain] = "clip"
     optional: ClassVar[tuple[str, ...]] = ()
     columns: ClassVar[pa.Schema] = pa.schema(

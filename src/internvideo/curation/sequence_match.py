@@ -5,7 +5,9 @@ hashes that are near each other vote for a shift, then the clips are laid on eac
 
 Samples of two copies need not fall on the same moments. A frame is therefore not compared with its nearest sample but
 with the two around its time: what it shows lies between them. The bits in which it differs from *both* are few in a
-copy whatever the phase, and many in another take of the same scene.
+copy whatever the phase, and many in another take of the same scene. How many are few is a question of what changes: a
+coarse copy of a scene in full motion is still far nearer to it than its own frames are to each other, while takes of
+a scene that hardly changes are as near to each other as their own frames are.
 """
 
 from collections.abc import Iterator
@@ -18,7 +20,8 @@ from internvideo.ops.hash_pairs import SURE_DISTANCE, near_pairs
 from internvideo.ops.hashing import hamming, hashes_to_bytes
 
 SAME_BITS = 10  # a frame of a copy differs from both neighbours in at most so many bits ...
-SAME_SHARE = 0.25  # ... or in this share of the bits that change between these neighbours
+SAME_SHARE = 0.25  # ... or in this share of the bits that change between these neighbours, or within half a clip
+MIN_QUALITY = 10  # of a hash that is compared; below are gradients and the dark, where noise makes the bits
 SEED_DISTANCE = 31  # hashes that vote (the usual distance for a match of PDQ hashes)
 _SEED_STEP = SURE_DISTANCE // 2  # bits that must change before the next frame of a clip votes
 _REACH = 1.0  # seconds that a neighbour may be away
@@ -77,11 +80,12 @@ def matching_clips(
     swapped = counts[pairs[:, 0]] > counts[pairs[:, 1]]
     short, long = np.where(swapped[:, None], pairs[:, ::-1], pairs).T
     shift = np.where(swapped, -shifts, shifts)
-    matched, differing = _lay_on(footage, short, long, shift)
+    course = _course(footage)
+    matched, differing = _lay_on(footage, course, short, long, shift)
     good = (matched >= min_frames) & (matched >= min_share * counts[short])
     pairs, swapped, short, long, shift = pairs[good], swapped[good], short[good], long[good], shift[good]
     matched, differing = matched[good], differing[good]
-    back, also_differing = _lay_on(footage, long, short, -shift)
+    back, also_differing = _lay_on(footage, course, long, short, -shift)
     # Half a sample off, one direction still looks perfect; both together are best at the true shift.
     order = np.lexsort([np.abs(shift), differing + also_differing, -(matched + back), pairs[:, 1], pairs[:, 0]])
     best = order[_first_of_runs(pairs[order])]
@@ -210,13 +214,14 @@ def _first_of_runs(rows: np.ndarray) -> np.ndarray:
 
 
 def _lay_on(
-    footage: Footage, query: np.ndarray, target: np.ndarray, shift: np.ndarray
+    footage: Footage, course: np.ndarray, query: np.ndarray, target: np.ndarray, shift: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """How many frames of clip `query` does `target` show at `shift`; and in how many bits do these differ in all.
 
-    query, target: (K,) clips; shift: (K,) seconds -> (K,) int64, (K,) int64.
+    query, target: (K,) clips; shift: (K,) seconds -> (K,) int64, (K,) int64. course: of `_course`.
     """
     timeline, zero = _timeline(footage)
+    change = np.minimum(course[query], course[target])
     matched, differing = np.zeros(len(query), np.int64), np.zeros(len(query), np.int64)
     counts = footage.last[query] - footage.first[query]
     for start, stop in _in_portions(counts):
@@ -226,8 +231,9 @@ def _lay_on(
         moment = footage.seconds[frame] + shift[row] + zero[footage.video[footage.first[clip]]]
         after = np.searchsorted(timeline, moment, side="right")
         before, after = _clipped(footage, clip, after - 1), _clipped(footage, clip, after)
-        bits, allowed = _difference(footage, frame, before, after, timeline, moment)
-        same = bits <= allowed
+        bits, between = _difference(footage, frame, before, after, timeline, moment)
+        same = bits <= np.maximum(SAME_BITS, SAME_SHARE * np.maximum(between, change[row]))
+        same &= between >= 0
         matched[part] = np.bincount(row[same] - start, minlength=stop - start)
         differing[part] = np.bincount(row[same] - start, bits[same], minlength=stop - start).astype(np.int64)
     return matched, differing
@@ -236,15 +242,25 @@ def _lay_on(
 def _difference(
     footage: Footage, frame: np.ndarray, before: np.ndarray, after: np.ndarray, timeline: np.ndarray, moment: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Bits in which a frame differs from both neighbours, and how many it may: -1 if no neighbour is in reach."""
+    """Bits in which a frame differs from both neighbours, and these from each other: -1 if none is in reach."""
     gap_before, gap_after = np.abs(moment - timeline[before]), np.abs(timeline[after] - moment)
     before = np.where((gap_before > _REACH) & (gap_after <= _REACH), after, before)
     after = np.where((gap_after > _REACH) & (gap_before <= _REACH), before, after)
     shown, left, right = (footage.hashes[index] for index in (frame, before, after))
     differs = (shown ^ left) & (shown ^ right)
     bits = hamming(differs, np.zeros(4, np.uint64))
-    allowed = np.maximum(SAME_BITS, (SAME_SHARE * hamming(left, right)).astype(np.int64))
-    return bits, np.where(np.minimum(gap_before, gap_after) > _REACH, -1, allowed)
+    return bits, np.where(np.minimum(gap_before, gap_after) > _REACH, -1, hamming(left, right))
+
+
+def _course(footage: Footage) -> np.ndarray:
+    """(C,) float64: bits that change within half of each clip, the median over its frames; 0 for less than two."""
+    course = np.zeros(len(footage.first))
+    for clip, (first, last) in enumerate(zip(footage.first.tolist(), footage.last.tolist(), strict=True)):
+        if last - first > 1:
+            shown = footage.hashes[first:last]
+            half = len(shown) // 2
+            course[clip] = np.median(hamming(shown[:half], shown[half : 2 * half]))
+    return course
 
 
 def _clipped(footage: Footage, clip: np.ndarray, frame: np.ndarray) -> np.ndarray:
