@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from internvideo.curation.beside import SideFiles
 from internvideo.curation.caption_files import FolderList, parse_captions, read_rows
+from internvideo.curation.side_suffixes import FOLDER_ROWS
 from internvideo.curation.side_text import parse_seconds
 
 FORMATS = ["jsonl", "json", "csv", "tsv", "parquet"]
@@ -72,6 +74,25 @@ def test_the_six_columns_of_internvid_are_known(kind):
     assert (text.text, text.start, text.end) == ("a man holding a camera", 48.7, 51.066)
     assert (text.umt_score, text.aesthetic_score) == (0.4375, 4.875)
     assert (text.start_text, text.end_text) == ("00:00:48.700", "00:00:51.066") and problems == []
+
+
+def test_temporal_detections_of_fiftyone_are_known_if_they_are_in_seconds(tmp_path):
+    cat = {"label": "a cat sleeps", "timestamps": [1.5, 4.0], "confidence": 0.9, "attributes": {"mood": "calm"}}
+    layout = {"labels": {"a": [cat, {"label": "a dog", "support": [1, 40]}], "sub/b": [{**cat, "label": 7}], "c": None}}
+    data = tmp_path / "data"
+    (data / "sub").mkdir(parents=True)
+    for name in ("a.mp4", "c.mp4"):
+        (data / name).write_bytes(b"")
+    (tmp_path / "labels.json").write_text(json.dumps(layout))
+    side = SideFiles().of([bytes(data / "a.mp4")])
+    (text,), problems = parse_captions(side[FOLDER_ROWS], FOLDER_ROWS)
+    assert (text.text, text.start, text.end, text.scale) == ("a cat sleeps", 1.5, 4.0, "clip")
+    assert [problem.what for problem in problems] == [
+        "times not understood: frames to [1, 40]; give seconds or HH:MM:SS.mmm"
+    ]
+    assert SideFiles().of([bytes(data / "c.mp4")]) == {}
+    numbered = json.dumps({"classes": ["zero", "one"], "labels": {"a": [{**cat, "label": 1}]}}).encode()
+    assert [row["caption"] for _, row in read_rows(numbered, "labels.json")[0]] == ["one"]
 
 
 def test_the_list_of_viclip_gives_captions_without_times_also_several_per_video():

@@ -1,6 +1,7 @@
 """What leaves the dataset is complete, exact, the same every time, and can be found again."""
 
 import csv
+import dataclasses
 import hashlib
 import io
 import json
@@ -20,6 +21,7 @@ from hypothesis import strategies as st
 from internvideo.curation.export.clips import export_clips, place_of
 from internvideo.curation.export.cutting import CutOptions
 from internvideo.curation.export.data import ClipRow, ExportData
+from internvideo.curation.export.fiftyone import export_fiftyone
 from internvideo.curation.export.internvid import COLUMNS, export_internvid, timestamp, youtube_id
 from internvideo.curation.export.webdataset import export_webdataset
 from internvideo.errors import StoreError
@@ -115,6 +117,27 @@ def frames_of(film: bytes, tmp_path: Path) -> int:
     (tmp_path / "one.mp4").write_bytes(film)
     with open_video(tmp_path / "one.mp4") as video:
         return len(video)
+
+
+# ---- fiftyone
+
+
+def test_fiftyone_gets_a_detection_per_clip_and_the_places_of_the_videos(films, tmp_path):
+    data = dataset(films)
+    summary = export_fiftyone(data, tmp_path / "out")
+    labels = json.loads((tmp_path / "out" / "labels.json").read_text("utf-8"))["labels"]
+    media = json.loads((tmp_path / "out" / "data.json").read_text("utf-8"))
+    assert media == {video: str(path) for video, path in films.items()} and labels.keys() == media.keys()
+    told = [one for video in sorted(labels) for one in labels[video]]
+    assert [one["attributes"]["clip"] for one in told] == [clip.name for clip in data.rows] and summary.clips == 9
+    assert [one["label"] for one in told] == [data.best.get(clip.name, "clip") for clip in data.rows]
+    assert all(0 <= start < end for start, end in (one["timestamps"] for one in told))
+    before = contents(tmp_path / "out")
+    export_fiftyone(data, tmp_path / "out")
+    assert contents(tmp_path / "out") == before
+    lost = dataclasses.replace(data, files=dict(list(data.files.items())[1:]))
+    again = export_fiftyone(lost, tmp_path / "other")
+    assert again.clips == 6 and {reason for _, reason in again.skipped} == {"its video has no file"}
 
 
 # ---- webdataset

@@ -53,6 +53,9 @@ class SideFiles:
             lists = [
                 (name, self._read(os.path.join(where, os.fsencode(name)))) for name in names if name in FOLDER_LISTS
             ]
+            if os.path.basename(where) == b"data":  # FiftyOne lays its list beside this folder, not into it
+                above = os.path.join(os.path.dirname(where), b"labels.json")
+                lists += [("labels.json", self._read(above))] if os.path.isfile(above) else []
             parsed = [FolderList(content, name) for name, content in lists if content is not None]
             self._folders[where] = _Folder(sidecars_by_video(names), parsed)
             if len(self._folders) > FOLDERS_KEPT:

@@ -1,7 +1,8 @@
 """What a table of captions says: JSON Lines, JSON, CSV, TSV and Parquet, for one video or for a whole folder.
 
 Columns are known by many names (below), whatever their case; InternVid's six (`YoutubeID`, `Start_timestamp`,
-`End_timestamp`, `Caption`, `UMT_Score`, `Aesthetic_Score`) and ViCLIP's `video`, `caption` are among them.
+`End_timestamp`, `Caption`, `UMT_Score`, `Aesthetic_Score`) and ViCLIP's `video`, `caption` are among them. So are
+FiftyOne's temporal detections (`labels.json`), as long as they are given in seconds.
 """
 
 import csv
@@ -200,7 +201,23 @@ def _is_row(row: object, line: int, file: str, problems: list[Problem]) -> bool:
 
 
 def _as_list(value: Any) -> list[Any]:
+    if isinstance(value, dict) and isinstance(value.get("labels"), dict):
+        return list(_detections(value["labels"], value.get("classes")))
     return value if isinstance(value, list) else [value]
+
+
+def _detections(labels: Mapping[str, Any], classes: Any) -> Iterator[Any]:
+    """The temporal detections of FiftyOne as rows: video -> detections; labels are numbers if there are `classes`."""
+    for video, found in labels.items():
+        for one in found if isinstance(found, list) else []:
+            if not isinstance(one, dict):
+                yield one
+                continue
+            label, times = one.get("label"), one.get("timestamps")
+            if isinstance(classes, list) and isinstance(label, int) and 0 <= label < len(classes):
+                label = classes[label]
+            start, end = times if isinstance(times, list) and len(times) == 2 else ("frames", one.get("support"))
+            yield {"video": video, "caption": label, "start": start, "end": end}
 
 
 def _json_lines(text: str, file: str, problems: list[Problem]) -> Iterator[tuple[int, Any]]:

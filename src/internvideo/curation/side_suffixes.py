@@ -9,6 +9,7 @@ from internvideo.curation.scan import SUFFIXES as VIDEO_SUFFIXES
 FOLDER_LISTS = frozenset(
     [f"captions.{kind}" for kind in ("jsonl", "json", "csv", "tsv", "parquet")]
     + [f"metadata.{kind}" for kind in ("jsonl", "csv", "parquet")]
+    + ["labels.json"]  # of FiftyOne
 )
 FOLDER_ROWS = ".list.captions.jsonl"  # the suffix under which rows of a folder's list travel
 

@@ -13,6 +13,7 @@ from internvideo.curation.export.card import Release
 from internvideo.curation.export.clips import export_clips
 from internvideo.curation.export.cutting import CutOptions
 from internvideo.curation.export.data import ExportSummary, from_dataset
+from internvideo.curation.export.fiftyone import export_fiftyone
 from internvideo.curation.export.hub import HubOptions, export_hub
 from internvideo.curation.export.instructions import InstructionOptions, export_instructions
 from internvideo.curation.export.interleaved import InterleavedOptions, export_interleaved
@@ -65,6 +66,11 @@ class _Hub:
     options: HubOptions = field(default_factory=HubOptions)
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Plain:
+    pass
+
+
 EXPORTERS: Mapping[str, tuple[Callable[..., ExportSummary], Any]] = {  # with what can be set about them
     "internvid": (export_internvid, _List()),
     "webdataset": (export_webdataset, _Shards()),
@@ -72,6 +78,7 @@ EXPORTERS: Mapping[str, tuple[Callable[..., ExportSummary], Any]] = {  # with wh
     "interleaved": (export_interleaved, _Interleaved()),
     "instructions": (export_instructions, _Instructions()),
     "hub": (export_hub, _Hub()),
+    "fiftyone": (export_fiftyone, _Plain()),
 }
 
 
