@@ -24,6 +24,11 @@ BEST_FIRST = (  # of the models that read texts, by published zero-shot results
 )
 
 
+def best_here() -> str | None:
+    """The best network that reads texts and whose weights are here."""
+    return next((known for known in BEST_FIRST if local(known)), None)
+
+
 def choose_model(
     name: str | None = None,
     weights: str | os.PathLike[str] | None = None,
@@ -39,7 +44,7 @@ def choose_model(
     need no weights: theirs are random, always the same. Raises UsageError for unknown names, and InternVideoError with
     the command to type where weights are missing.
     """
-    name = name or made_with or next((known for known in BEST_FIRST if weights is None and local(known)), None)
+    name = name or made_with or (best_here() if weights is None else None)
     if name is None:
         raise InternVideoError(
             "say which model these weights belong to" if weights else "no model is here yet",

@@ -26,6 +26,7 @@ from internvideo.jobs.captioning import caption_dataset
 from internvideo.jobs.estimate import Estimate, estimate_cost, say_estimate
 from internvideo.jobs.evaluation_sets import with_evaluation_sets
 from internvideo.jobs.more_operators import with_more_operators
+from internvideo.jobs.network_cost import looks_of, of_operators, of_recipe
 from internvideo.jobs.network_scores import not_made, with_networks
 from internvideo.jobs.summary import Summary, measured_rate, summarize, write_log
 from internvideo.jobs.talk import ProgressTalk, note
@@ -144,17 +145,22 @@ def estimate(
     shard: str | None = None,
 ) -> Estimate:
     """What `curate` would cost. Writes nothing."""
-    recipe_of(recipe, overrides)
+    chosen = recipe_of(recipe, overrides)
     found = [place for place in scan(folders) if place.problem is None]
     if shard is not None:
         index, count = share_of(shard)
         found = [place for place in found if in_share(place, index, count)]
     dataset = Dataset(out) if Dataset.exists(out) else None
-    if dataset is not None:
-        done = dataset.places()
-        found = [place for place in found if done.get((place.root, place.relative)) != place.stat]
-    rate = measured_rate(dataset) if dataset is not None else None
-    return estimate_cost(found, workers or os.cpu_count() or 1, frames_per_second=rate)
+    done = dataset.places() if dataset is not None else {}
+    due = [place for place in found if done.get((place.root, place.relative)) != place.stat]
+    fresh = {place.path for place in due}
+    return estimate_cost(
+        due,
+        workers or os.cpu_count() or 1,
+        frames_per_second=measured_rate(dataset) if dataset is not None else None,
+        looks=looks_of(of_recipe(chosen), chosen.operators, dataset),
+        known=[place for place in found if place.path not in fresh],
+    )
 
 
 def share_of(shard: str) -> tuple[int, int]:
@@ -217,6 +223,7 @@ def _pass(
 ) -> tuple[Progress, int]:
     """All that is due now: videos, then the whole dataset, then views. How many dataset operators ran."""
     later = {name: spec for name, spec in dataset.operators().items() if name in LATER}
+    looks = [] if quiet else looks_of(of_operators(doing.operators), doing.operators, dataset)
     with ProgressTalk(quiet=quiet) as talk:
 
         def tell(progress: Progress) -> None:
@@ -226,8 +233,11 @@ def _pass(
 
         with Run(writer, doing.operators, workers=workers, tell=tell, runner=runner, later=later) as run:
             unread = run.unread(found)
-            if unread and not quiet:
-                note(say_estimate(estimate_cost(unread, workers, frames_per_second=measured_rate(dataset))))
+            if not quiet and (unread or not all(look.done for look in looks)):
+                fresh = {place.path for place in unread}
+                known = [place for place in found if place.path not in fresh and place.problem is None]
+                rate = measured_rate(dataset)
+                note(say_estimate(estimate_cost(unread, workers, frames_per_second=rate, looks=looks, known=known)))
             progress = run.go(found, roots)
         ran = run_dataset_operators(writer, doing.operators, doing.dataset_operators, talk.phase)
         lacking = make_views(writer, dataset, doing.views, talk.phase)

@@ -95,11 +95,9 @@ def _aesthetic(recipe: AestheticRecipe, quiet: bool) -> Operator:
     from internvideo.jobs.choice import choose_model, say_model
     from internvideo.models.aesthetic_head import read_head
     from internvideo.models.fetch import weights_hash
-    from internvideo.models.zoo import ZOO
 
     path = head_file(recipe.head)
-    known = ZOO[recipe.head].head_of if recipe.head in ZOO else PICTURES
-    model = choose_model(recipe.model or known, recipe.weights, device=recipe.device)
+    model = choose_model(picture_network(recipe), recipe.weights, device=recipe.device)
     space, head = space_of_model(model), read_head(path)
     if len(head.weight) != space.dimension:
         raise UsageError(
@@ -111,6 +109,13 @@ def _aesthetic(recipe: AestheticRecipe, quiet: bool) -> Operator:
     how = replace(space.preprocess, frames="middle", frame_count=recipe.frames)
     space = replace(space, preprocess=how)
     return Aesthetic(space, weights_hash(path), PictureJudge(space, os.fspath(path), recipe.weights, recipe.device))
+
+
+def picture_network(recipe: AestheticRecipe) -> str:
+    """The name of the network whose vectors the head reads."""
+    from internvideo.models.zoo import ZOO
+
+    return recipe.model or (ZOO[recipe.head].head_of if recipe.head in ZOO else PICTURES)
 
 
 def head_file(name: str) -> Path:
