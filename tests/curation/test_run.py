@@ -7,13 +7,17 @@ from dataclasses import replace
 import pyarrow as pa
 import pytest
 
+from internvideo.curation import worker
 from internvideo.curation.facts import Decoding, Probe
 from internvideo.curation.run import CRASHES_TO_QUARANTINE, OUTSIDE_KILLS, Run
 from internvideo.curation.scan import scan, whole_roots
+from internvideo.curation.worker import Curator, Task, table_from_bytes
+from internvideo.records import Preprocess
 from internvideo.store.dataset import Dataset
 from internvideo.store.results import Result
 from internvideo.store.values import CLIP_KEY, OperatorSpec
-from tests.curation.toys import Brightness, Everything, Halves, Listener, Meddler, Trap, grey_film
+from internvideo.video import clips
+from tests.curation.toys import Brightness, Everything, Glimpse, Halves, Listener, Meddler, Trap, grey_film
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +66,31 @@ def test_a_changed_parameter_recomputes_that_operator_only(folder, tmp_path):
     again = run(dataset, folder, *USUAL[:3], Brightness(scale=2.0))
     assert again.frames == 0, "shots are known, so there is no dense pass"
     assert dataset.rows("brightness")["mean"].to_pylist() == [2 * mean for mean in before]
+
+
+def test_networks_look_in_one_pass_see_what_each_sees_alone_and_do_not_share_errors(folder, tmp_path, monkeypatch):
+    same = {"mean": (0.5,) * 3, "std": (0.5,) * 3}
+    one, other = Preprocess(8, frame_count=2, **same), Preprocess(12, frame_count=5, resize="squash", **same)
+    looks, lost = (Glimpse("one", one), Glimpse("other", other)), Glimpse("lost", one, fails=True)
+    path, decoded = folder / "a.mp4", []
+    real = clips._decoded
+    monkeypatch.setattr(clips, "_decoded", lambda video, numbers: decoded.append(list(numbers)) or real(video, numbers))
+    monkeypatch.setattr(worker, "PICTURE_BYTES", 1)  # one clip at a time
+
+    def rows(*operators):
+        place, everyone = next(iter(scan([path]))), (*USUAL[:3], *operators)
+        task = Task("v", place.path, place.stat, tuple(operator.name for operator in everyone))
+        outcome = Curator(everyone)(task, lambda _: None)
+        return {name: table_from_bytes(data).to_pylist() for name, _, data in outcome.rows}, outcome.failures
+
+    alone = [rows(look)[0][look.name] for look in looks]
+    assert len(decoded) == 2 and len(alone[0]) == 2
+    found, failures = rows(*looks, lost)
+    assert [found[look.name] for look in looks] == alone
+    assert len(decoded) == 3 and decoded[2] == sorted({*decoded[0], *decoded[1]})
+    assert [(name, kind) for name, _, kind, _ in failures] == [("lost", "internal")] and "lost" not in found
+    found, failures = rows(lost, *looks)
+    assert [found[look.name] for look in looks] == alone and len(decoded) == 4
 
 
 def test_copies_are_one_video_with_two_places(folder, tmp_path, film):

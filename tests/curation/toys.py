@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from internvideo.curation.operator import SPAN_COLUMNS, FrameRequest, clip_rows, video_rows
+from internvideo.records import Preprocess
 from internvideo.video.render import write_video
 
 
@@ -68,6 +69,33 @@ class Brightness:
             self.columns,
             [{"start": c["start"], "end": c["end"], "mean": m} for c, m in zip(clips, means, strict=True)],
         )
+
+
+@dataclass(frozen=True)
+class Glimpse:
+    """Mean of what a network would see of every clip; fails if it is told to."""
+
+    name: str
+    how: Preprocess
+    fails: bool = False
+    version: ClassVar[int] = 1
+    grain: ClassVar[str] = "clip"
+    needs: ClassVar[tuple] = ("clips",)
+    columns: ClassVar[pa.Schema] = pa.schema([("mean", pa.float64())])
+
+    @property
+    def frames(self):
+        return FrameRequest(network=self.how)
+
+    def process(self, subject):
+        if self.fails:
+            raise RuntimeError("no network here")
+        clips = subject.rows["clips"].to_pylist()
+        rows = [
+            {"start": c["start"], "end": c["end"], "mean": float(p.mean())}
+            for c, p in zip(clips, subject.pictures, strict=True)
+        ]
+        return clip_rows(subject, self.columns, rows)
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,8 @@ from internvideo.curation.planner import LATER, reads_later, spec_of
 from internvideo.curation.threshold_pass import Bounds, common_threshold, threshold_pass
 from internvideo.errors import ChangedVideo, MissingVideo, NoFrames, UnreadableVideo, VideoError, pick
 from internvideo.ops.packets import packet_digest
-from internvideo.records import Preprocess
 from internvideo.store.values import CLIP_KEY, OperatorSpec
-from internvideo.video.clips import clips_of
+from internvideo.video.clips import clips_for_each
 from internvideo.video.decode import StreamDecoder
 from internvideo.video.limits import DEFAULT_LIMITS
 from internvideo.video.opening import display_name, missing_bytes
@@ -173,6 +172,7 @@ class _Work:
         self._inputs = {name: known.input for name, known in later.items()}
         self._tables = {name: table_from_bytes(known.rows) for name, known in later.items()}
         self._broken: set[str] = set()
+        self._seen: dict[str, pa.Table | Exception] = {}  # what networks made that looked together with an earlier one
         self._running = self._operators[0].name if self._operators else ""
 
     def gave_up(self, error: VideoError) -> Outcome:
@@ -252,14 +252,18 @@ class _Work:
     def _process(self, operator: Operator, subject: Subject, video: Video) -> pa.Table:
         if not operator.frames.of_clips:
             return operator.process(subject)
+        if operator.frames.network is not None:
+            if operator.name not in self._seen:
+                self._look_with_networks(operator, subject, video)
+            seen = self._seen.pop(operator.name)
+            if isinstance(seen, Exception):
+                raise seen
+            return seen
         tables = [operator.process(part) for part in self._with_pictures(operator, subject, video)]
         return pa.concat_tables(tables) if tables else operator.process(replace(subject, pictures=np.empty((0,) * 5)))
 
     def _with_pictures(self, operator: Operator, subject: Subject, video: Video) -> Iterator[Subject]:
         """The subject with some clips at a time and their pictures: `per_clip` middle frames of equal segments."""
-        if operator.frames.network is not None:
-            yield from self._for_network(operator.frames.network, subject, video)
-            return
         clips, count, size = self._tables["clips"], operator.frames.per_clip, operator.frames.size
         shape = short_side(video.facts.height, video.facts.width, size)
         step = max(1, PICTURE_BYTES // (count * shape[0] * shape[1] * 3))
@@ -274,22 +278,23 @@ class _Work:
             pictures = frames.reshape(part.num_rows, count, *frames.shape[1:])
             yield replace(subject, rows={**self._tables, "clips": part}, pictures=pictures)
 
-    def _for_network(self, how: Preprocess, subject: Subject, video: Video) -> Iterator[Subject]:
-        """The subject with some clips at a time, as a network wants them."""
-        clips, windows = self._tables["clips"], []
-        policy = pick(FRAME_POLICIES, how.frames, "frame policy")
-        for start, end in zip(clips["start"].to_pylist(), clips["end"].to_pylist(), strict=True):
-            low, high = (int(number) for number in np.searchsorted(video.ticks, [start, end]))
-            windows.append([low + number for number in policy(high - low, how.frame_count)])
-        step = max(1, PICTURE_BYTES // (12 * how.frame_count * how.size**2))
-        made = clips_of(video, windows, how)
-        for begin in range(0, clips.num_rows, step):
-            part = clips.slice(begin, step)
-            pictures = []
-            for clip in itertools.islice(made, step):
-                pictures.append(clip)
-                self._beat(0)
-            yield replace(subject, rows={**self._tables, "clips": part}, pictures=np.stack(pictures))
+    def _look_with_networks(self, first: Operator, subject: Subject, video: Video) -> None:
+        """One pass over the frames for this network and for all others that have to look at the clips too."""
+        together = [first, *(one for one in self._operators if one is not first and self._looks_too(one))]
+        clips = self._tables["clips"]
+        eyes = [_Eye(operator, replace(subject, rows=self._tables), clips, video) for operator in together]
+        for pictures in clips_for_each(video, [eye.windows for eye in eyes], [eye.how for eye in eyes]):
+            self._beat(0)
+            for eye, picture in zip(eyes, pictures, strict=True):
+                eye.see(picture)
+        self._seen |= {eye.operator.name: eye.close() for eye in eyes}
+
+    def _looks_too(self, operator: Operator) -> bool:
+        """Whether a network is due for these clips, and waits for nothing else."""
+        if operator.frames.network is None or operator.needs != ("clips",) or operator.name not in self._task.due:
+            return False
+        known = self._task.known.get(operator.name)
+        return known is None or known.input != self._input_of(operator)
 
     def _measure(self, video: Video, facts: dict[str, Any]) -> Mapping[str, Series]:
         """The one dense pass, or its pieces joined. Notes in `facts` how many frames were promised and came."""
@@ -331,6 +336,50 @@ class _Work:
                 cuts.append(int(ticks[key]))
         bounds = [*cuts, int(ticks[-1])]
         return list(itertools.pairwise(bounds)) if len(cuts) > 1 else []
+
+
+class _Eye:
+    """One network at work on the clips of a video. An error of its own is kept, others go on."""
+
+    def __init__(self, operator: Operator, subject: Subject, clips: pa.Table, video: Video) -> None:
+        assert operator.frames.network is not None
+        self.operator, self.how = operator, operator.frames.network
+        self._subject, self._clips = subject, clips
+        policy = pick(FRAME_POLICIES, self.how.frames, "frame policy")
+        self.windows: list[list[int]] = []
+        for start, end in zip(clips["start"].to_pylist(), clips["end"].to_pylist(), strict=True):
+            low, high = (int(number) for number in np.searchsorted(video.ticks, [start, end]))
+            self.windows.append([low + number for number in policy(high - low, self.how.frame_count)])
+        self._step = max(1, PICTURE_BYTES // (12 * self.how.frame_count * self.how.size**2))
+        self._waiting: list[np.ndarray] = []
+        self._tables: list[pa.Table] = []
+        self._done = 0
+        self._error: Exception | None = None
+
+    def see(self, picture: np.ndarray) -> None:
+        """The next clip. As many as fit are given to the network at once."""
+        if self._error is None:
+            self._waiting.append(picture)
+            if len(self._waiting) == self._step:
+                self._process()
+
+    def _process(self) -> None:
+        part = self._clips.slice(self._done, len(self._waiting))
+        pictures = np.stack(self._waiting) if self._waiting else np.empty((0,) * 5)
+        self._done, self._waiting = self._done + len(self._waiting), []
+        try:
+            rows = {**self._subject.rows, "clips": part}
+            self._tables.append(self.operator.process(replace(self._subject, rows=rows, pictures=pictures)))
+        except VideoError:
+            raise
+        except Exception as error:
+            self._error = error
+
+    def close(self) -> pa.Table | Exception:
+        """All rows, or why there are none."""
+        if self._error is None and (self._waiting or not self._tables):
+            self._process()
+        return self._error or pa.concat_tables(self._tables)
 
 
 def short_side(height: int, width: int, size: int) -> tuple[int, int]:

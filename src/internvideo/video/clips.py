@@ -30,21 +30,63 @@ def clips_of(video: Video, windows: Sequence[Sequence[int]], how: Preprocess, cr
 
     Memory is bounded if windows advance: a frame is kept from the first window that needs it to the last one.
     """
-    last_use = {number: place for place, window in enumerate(windows) for number in window}
-    blocks = _decoded(video, sorted(last_use))
-    held: dict[int, np.ndarray] = {}
-    for place, window in enumerate(windows):
-        while not held.keys() >= set(window):
-            numbers, frames = next(blocks)
-            made = frames if how.joint else np.moveaxis(preprocess_crops(frames, how, crops), 2, 0)
-            held.update(zip(numbers, made, strict=True))
-        if how.joint:
-            yield from preprocess_crops(np.stack([held[number] for number in window]), how, crops)
+    for (clips,) in _together(video, [_Wanted(windows, how, crops)]):
+        yield from clips
+
+
+def clips_for_each(
+    video: Video, windows: Sequence[Sequence[Sequence[int]]], hows: Sequence[Preprocess]
+) -> Iterator[tuple[np.ndarray, ...]]:
+    """Clip by clip, as each of several networks wants it; what `clips_of` gives for each, from one pass over frames.
+
+    windows: of every network as many, clip i of each of about the same time.
+    """
+    wanted = [_Wanted(part, how) for part, how in zip(windows, hows, strict=True)]
+    for clips in _together(video, wanted):
+        yield tuple(clip for (clip,) in clips)
+
+
+class _Wanted:
+    """The clips that one network wants, and the frames of them that are here."""
+
+    def __init__(self, windows: Sequence[Sequence[int]], how: Preprocess, crops: int = 1) -> None:
+        self.windows, self._how, self._crops = windows, how, crops
+        self.last_use = {number: place for place, window in enumerate(windows) for number in window}
+        self._held: dict[int, np.ndarray] = {}
+
+    def has(self, place: int) -> bool:
+        return self._held.keys() >= set(self.windows[place])
+
+    def take(self, numbers: Sequence[int], frames: np.ndarray) -> None:
+        """What it needs of some decoded frames."""
+        mine = [row for row, number in enumerate(numbers) if number in self.last_use]
+        if mine:
+            made = frames if len(mine) == len(numbers) else frames[mine]
+            made = made if self._how.joint else np.moveaxis(preprocess_crops(made, self._how, self._crops), 2, 0)
+            self._held.update(zip([numbers[row] for row in mine], made, strict=True))
+
+    def give(self, place: int) -> np.ndarray:
+        """(crops, 3, T, size, size). Lets go of frames that no later clip shows."""
+        window = self.windows[place]
+        if self._how.joint:
+            made = preprocess_crops(np.stack([self._held[number] for number in window]), self._how, self._crops)
         else:
-            yield from np.stack([held[number] for number in window], axis=2)
+            made = np.stack([self._held[number] for number in window], axis=2)
         for number in set(window):
-            if last_use[number] == place:
-                del held[number]
+            if self.last_use[number] == place:
+                del self._held[number]
+        return made
+
+
+def _together(video: Video, wanted: Sequence[_Wanted]) -> Iterator[list[np.ndarray]]:
+    """Clip i of each, in order of i."""
+    blocks = _decoded(video, sorted(set().union(*(one.last_use for one in wanted))))
+    for place in range(len(wanted[0].windows)):
+        while not all(one.has(place) for one in wanted):
+            numbers, frames = next(blocks)
+            for one in wanted:
+                one.take(numbers, frames)
+        yield [one.give(place) for one in wanted]
 
 
 def _decoded(video: Video, numbers: Sequence[int]) -> Iterator[tuple[Sequence[int], np.ndarray]]:
