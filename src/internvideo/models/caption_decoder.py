@@ -165,7 +165,8 @@ class Rotary(nn.Module):
 
     def __init__(self, head: int) -> None:
         super().__init__()
-        self.register_buffer("frequencies", 10_000.0 ** -(torch.arange(0, head, 2).float() / head))
+        channel = torch.arange(0, head, 2, device="cpu")  # dividing on the meta device loads PyTorch's compiler
+        self.register_buffer("frequencies", 10_000.0 ** -(channel.float() / head))
         self.frequencies: Tensor
 
     def forward(self, tokens: Tensor) -> Tensor:

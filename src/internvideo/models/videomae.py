@@ -305,10 +305,9 @@ def sine_table(length: int, width: int) -> Tensor:
 
     One index over all tokens; channel j of index i is sin (j even) or cos (j odd) of i / 10000^(2 floor(j/2) / width).
     """
-    channel = np.arange(width)
-    angle = np.arange(length)[:, None] / np.power(10_000, 2 * (channel // 2) / width)
-    table = np.where(channel % 2 == 0, np.sin(angle), np.cos(angle)).astype(np.float32)
-    return torch.from_numpy(table)[None]
+    angle = np.arange(length)[:, None] / np.power(10_000, np.arange(0, width, 2) / width)
+    table = np.stack([np.sin(angle), np.cos(angle)], axis=-1).reshape(length, -1)[:, :width]
+    return torch.from_numpy(table.astype(np.float32))[None]
 
 
 def resize_positions(table: Tensor, source: Grid, target: Grid) -> Tensor:
