@@ -9,6 +9,7 @@ from torch import nn
 
 from internvideo.app.verb import precision_option
 from internvideo.errors import UsageError
+from internvideo.jobs import choice
 from internvideo.models import load_model
 from internvideo.models.layers import Block
 from internvideo.models.precision import Int8Linear, advised, convert
@@ -106,3 +107,16 @@ def test_what_cannot_be_is_refused(monkeypatch):
     with pytest.raises(UsageError, match="fp16 is for GPUs"):
         convert(nn.Linear(2, 2), "fp16")
     assert advised() in ("fp32", "bf16", "int8")
+
+
+@pytest.mark.parametrize(("words", "problem"), [
+    ({"device": "cuda"}, "sees no GPU"),
+    ({"device": "cuda", "precision": "fp16"}, "sees no GPU"),
+    ({"device": "cpu", "precision": "fp16"}, "fp16 is for GPUs"),
+    ({"device": "meta", "precision": "int8"}, "int8 computes on CPUs only"),
+])  # fmt: skip
+def test_a_device_that_is_not_there_or_cannot_do_it_is_told_before_anything_loads(words, problem, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(choice, "load_model", None)
+    with pytest.raises(UsageError, match=problem):
+        choice.choose_model("viclip-b-16-debug", **words)

@@ -9,12 +9,13 @@ import warnings
 import torch
 from torch import nn
 
-from internvideo.errors import InternVideoError, pick
+from internvideo.errors import InternVideoError, UsageError, pick
 from internvideo.jobs.prepare import card_of
 from internvideo.jobs.talk import note
 from internvideo.models import MODELS, load_model, named
 from internvideo.models.families import NonCommercialWeights
 from internvideo.models.fetch import local
+from internvideo.models.precision import check_device
 
 FREE = "clip-b-16"  # may be used by everybody for everything
 BEST_FIRST = (  # of the models that read texts, by published zero-shot results
@@ -59,13 +60,17 @@ def choose_model(
         raise InternVideoError(
             f"the weights of `{name}` are not here", f"`internvideo models fetch {name}`, or --weights FILE"
         )
+    place = torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    if place.type == "cuda" and not torch.cuda.is_available():
+        raise UsageError("this PyTorch sees no GPU", "leave --device out; `internvideo doctor` shows what there is")
+    check_device(precision, place)
     with torch.random.fork_rng(devices=[]), warnings.catch_warnings(record=True) as told:
         torch.manual_seed(0)
         warnings.simplefilter("ignore", NonCommercialWeights)  # `say_model` says it
         model = load_model(name, found, precision=precision)
     for warning in told:
         note(f"{name}: {warning.message}")
-    return model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    return model.to(place)
 
 
 def say_model(model: nn.Module) -> None:

@@ -47,6 +47,14 @@ def convert(model: nn.Module, precision: str) -> nn.Module:
     return model
 
 
+def check_device(precision: str, device: torch.device) -> None:
+    """Raises UsageError where a precision has no kernels for that kind of device."""
+    if precision == "fp16" and device.type == "cpu":
+        raise UsageError("fp16 is for GPUs", "take bf16, int8 or fp32")
+    if precision == "int8" and device.type != "cpu":
+        raise UsageError("int8 computes on CPUs only", "take bf16 or fp16, or --device cpu")
+
+
 def advised() -> str:
     """The precision that is likely the fastest here, at a cosine to fp32 of at least 0.999."""
     cpu = torch.cpu
@@ -120,8 +128,7 @@ class Int8Linear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(..., K) float32 -> (..., N) float32. Raises UsageError on a GPU."""
-        if not x.is_cpu:
-            raise UsageError("int8 computes on CPUs only", "take bf16 or fp16, or --device cpu")
+        check_device("int8", x.device)
         rows = x.reshape(-1, x.shape[-1])
         scale = rows.abs().amax(1, keepdim=True).clamp_(min=1e-12) / self.levels
         product = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32
