@@ -138,6 +138,14 @@ def test_another_setting_is_refused_and_changes_nothing(network, clips, tmp_path
     assert files_of(tmp_path) == before
 
 
+def test_lanes_do_not_mix_what_the_two_heads_of_a_cross_model_read(network, clips, tmp_path):
+    model, places = network("internvideo-cma-b-debug"), find_videos([clips])
+    for lanes in (1, 4):
+        written = list(each_written(places, tmp_path / str(lanes), model, windows=Windows(stride=8), lanes=lanes))
+        assert sum(one.problem is None for one in written) == 5
+    assert files_of(tmp_path / "1") == files_of(tmp_path / "4")
+
+
 def test_only_one_run_writes_a_folder(network, clips, tmp_path):
     with WriterLock(tmp_path), pytest.raises(DatasetBusy):
         features(clips / "00000.mp4", tmp_path, network(MODEL))

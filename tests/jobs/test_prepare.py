@@ -14,6 +14,7 @@ from internvideo.errors import InternVideoError, MissingVideo, NotAVideo, UsageE
 from internvideo.jobs import choice, lanes, prepare
 from internvideo.jobs.classify import Question, each_answer
 from internvideo.jobs.features import Windows, each_written
+from internvideo.jobs.shared_batches import SharedBatches, ahead
 from internvideo.records import Span
 from internvideo.text.tokenizer import tokenizer
 from internvideo.video import clips as clips_of_video
@@ -90,17 +91,9 @@ def test_one_network_at_a_time_sees_one_clip_of_a_cpu_so_that_batches_do_not_sho
     model = network(MODEL)
     with open_video(clips / "00000.mp4") as video:
         windows = [list(range(i, i + 4)) for i in range(3)]
-        rows = list(
-            prepare.encode(clips_of(video, windows, model.card.preprocess), model.encode_video, torch.device("cpu"))
-        )
-        alone = [
-            next(
-                prepare.encode(
-                    clips_of(video, [w], model.card.preprocess), model.encode_video, model.temperature.device
-                )
-            )
-            for w in reversed(windows)
-        ]
+        ask = SharedBatches(model.encode_video, torch.device("cpu"))
+        rows = list(ask(clips_of(video, windows, model.card.preprocess)))
+        alone = [*chain(*(ask(clips_of(video, [w], model.card.preprocess)) for w in reversed(windows)))]
     assert all(map(np.array_equal, rows, reversed(alone)))
 
 
@@ -200,7 +193,7 @@ def test_items_made_ahead_come_in_order_with_their_errors():
 
     got = []
     with pytest.raises(VideoError):
-        for item in lanes.ahead(items()):
+        for item in ahead(items()):
             got.append(item)  # noqa: PERF402
     assert got == [0, 1, 2, 3, 4]
 

@@ -13,7 +13,8 @@ from internvideo.datasets.pixels import frames_of
 from internvideo.datasets.sample import Sample, member_of
 from internvideo.errors import NoFrames, UsageError, pick
 from internvideo.jobs.choice import choose_model
-from internvideo.jobs.prepare import card_of, device_of, encode, encode_texts, tokenize
+from internvideo.jobs.prepare import card_of, device_of, encode_texts, tokenize
+from internvideo.jobs.shared_batches import SharedBatches
 from internvideo.models.video_answer import VideoAnswer
 from internvideo.records import Preprocess
 from internvideo.tasks.task import Views
@@ -32,6 +33,8 @@ class Network:
     def __init__(self, model: nn.Module) -> None:
         self.network, self.card = model, card_of(model)
         self._lock, self._kept = threading.Lock(), dict[str, object]()
+        network = getattr(model, "encode_video", model) if self.card.family.context else model
+        self.batches = SharedBatches(cast("Callable[[Tensor], Tensor]", network), device_of(model))
 
     @property
     def scale(self) -> float:
@@ -47,12 +50,9 @@ class Network:
 
     def videos(self, sample: Sample, views: Views = ONE_VIEW) -> np.ndarray:
         """(V, D) float32 unit embeddings, or (V, K) logits of a class head. Raises a `VideoError`."""
-        reads_text = bool(self.card.family.context)
         if isinstance(self.network, VideoAnswer):
             raise UsageError(f"`{self.card.name}` answers questions only", "`internvideo evaluate question-answering`")
-        network = self.network.encode_video if reads_text else self.network
-        clips = views_of(sample, self.card.preprocess, views)
-        return np.stack(list(encode(clips, cast("Callable[[Tensor], Tensor]", network), device_of(self.network))))
+        return np.stack(list(self.batches(views_of(sample, self.card.preprocess, views))))
 
     def texts(self, sentences: Sequence[str]) -> np.ndarray:
         """(n, D) float32, unit length. Raises UsageError for a network that reads no text."""

@@ -19,7 +19,8 @@ from internvideo.curation.scan import Found
 from internvideo.errors import UsageError, VideoError
 from internvideo.jobs.labels import read_labels, read_prompts
 from internvideo.jobs.lanes import each_video, find_videos
-from internvideo.jobs.prepare import card_of, device_of, encode, encode_texts
+from internvideo.jobs.prepare import card_of, device_of, encode_texts
+from internvideo.jobs.shared_batches import SharedBatches
 from internvideo.jobs.talk import columns, note
 from internvideo.metrics.calibration import log_softmax
 from internvideo.metrics.ensembles import ENSEMBLES, compare
@@ -156,13 +157,14 @@ class Question:
             templates, cleaning = read_prompts(prompts), self.card.family.cleaning
             self._texts = sentence_vectors(partial(encode_texts, model), templates, self.labels, cleaning)
             self._tell_equal_labels()
+        network: Callable[[Tensor], Tensor] = model
+        if self._ensemble in ENSEMBLES:
+            network = model.encode_video  # type: ignore[assignment]  # nn.Module types it as a Tensor
+        self.batches = SharedBatches(network, device_of(model))
 
     def clips(self, clips: Iterator[np.ndarray]) -> Iterator[np.ndarray]:
         """(K,) float64 log-probabilities for each clip (3, T, size, size), all of one video."""
-        network: Callable[[Tensor], Tensor] = self.model
-        if self._ensemble in ENSEMBLES:
-            network = self.model.encode_video  # type: ignore[assignment]  # nn.Module types it as a Tensor
-        for row in encode(clips, network, device_of(self.model)):
+        for row in self.batches(clips):
             yield log_softmax(self._log_probabilities(row.astype(np.float64)), self._temperature)
 
     def _log_probabilities(self, row: np.ndarray) -> np.ndarray:
@@ -218,7 +220,7 @@ def each_answer(
             kept = _small(video, windows, pictures) if pictures else ()
         return Answer(place.name, ask.labels, rows[0], spans, np.array(rows[1:]), kept)
 
-    for place, given in each_video(places, work, lanes):
+    for place, given in each_video(places, work, lanes, ask.batches):
         yield Answer(place.name, ask.labels, np.empty(0), problem=given) if isinstance(given, VideoError) else given
 
 

@@ -26,11 +26,12 @@ class ModelEmbedder:
     device: str | None = None
 
     def __call__(self) -> Callable[[np.ndarray], np.ndarray]:
-        from internvideo.jobs.prepare import device_of, encode
+        from internvideo.jobs.prepare import device_of
+        from internvideo.jobs.shared_batches import SharedBatches
 
         model = load(self.space, self.weights, self.device)
-        network: Callable[..., object] = model.encode_video  # type: ignore[assignment]  # nn.Module types it as a Tensor
-        return lambda clips: np.stack(list(encode(iter(clips), network, device_of(model))))  # type: ignore[arg-type]
+        batches = SharedBatches(model.encode_video, device_of(model))  # type: ignore[arg-type]  # typed as a Tensor
+        return lambda clips: np.stack(list(batches(iter(clips))))
 
 
 def space_of_model(model: "nn.Module", precision: str = "fp32") -> Space:
@@ -102,10 +103,11 @@ class Asker:
         return self._embed(prepare(self.model, source if span is None else (source, span))[0].numpy())
 
     def _embed(self, clip: np.ndarray) -> np.ndarray:
-        from internvideo.jobs.prepare import device_of, encode
+        from internvideo.jobs.prepare import device_of
+        from internvideo.jobs.shared_batches import SharedBatches
 
-        network = self.model.encode_video
-        vector = next(encode(iter([clip]), network, device_of(self.model)))  # type: ignore[arg-type]
+        batches = SharedBatches(self.model.encode_video, device_of(self.model))  # type: ignore[arg-type]
+        (vector,) = batches(iter([clip]))
         found: np.ndarray = vector / np.linalg.norm(vector)
         return found
 

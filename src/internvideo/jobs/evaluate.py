@@ -243,7 +243,9 @@ def _each(
             return given, problem
         return given, None
 
-    for group, result in each_video(groups, work, lanes):
+    whole = hasattr(asked.network, "encode_video")  # heads over features or boxes compute in their lanes
+    batches = asked.batches if isinstance(asked, Network) and whole else None
+    for group, result in each_video(groups, work, lanes, batches):
         assert not isinstance(result, VideoError)
         yield group, *result
 

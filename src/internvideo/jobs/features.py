@@ -2,7 +2,7 @@
 
 Row i of an array is window i, (rows, D), as heads like ActionFormer read it; its time is in the JSON. A folder holds
 features of one setting only. Arrays appear whole or not at all. A run that was killed goes on where it stopped, in the
-middle of a video: at most the window that each lane was at is computed again.
+middle of a video: at most what was being computed, a window per lane or the batches at hand, is computed again.
 """
 
 import glob
@@ -24,8 +24,8 @@ from torch import Tensor, nn
 from internvideo.curation.scan import Found
 from internvideo.errors import ChangedVideo, UsageError, VideoError
 from internvideo.jobs.lanes import each_video, find_videos
-from internvideo.jobs.prepare import card_of, device_of, encode
-from internvideo.models.cross_model import CrossModel
+from internvideo.jobs.prepare import card_of, device_of
+from internvideo.jobs.shared_batches import SharedBatches
 from internvideo.models.internvideo_mm import InternVideoMM
 from internvideo.models.uniformerv2 import UniFormerV2
 from internvideo.models.viclip import ViCLIP, ViCLIPClassifier
@@ -145,16 +145,18 @@ def each_written(
     windows: Windows | None = None,
     dense: bool = False,
     lanes: int | None = None,
+    batch: int | None = None,
 ) -> Iterator[Written]:
-    """`features`, video by video, in order."""
+    """`features`, video by video, in order. batch: see `SharedBatches`."""
     windows, folder = windows or Windows(), Path(out)
     settings = settings_of(model, windows, dense)
     _claim(folder, settings)
     network = _tokens(model) if dense else _pooled(model)
-    work = _Work(folder, settings, windows, card_of(model).preprocess, network, device_of(model))
+    batches = SharedBatches(network, device_of(model), batch)
+    work = _Work(folder, settings, windows, card_of(model).preprocess, batches)
     items = list(zip(places, names_of(places), strict=True))
     with WriterLock(folder):
-        for (place, _), given in each_video(items, work, lanes):
+        for (place, _), given in each_video(items, work, lanes, batches):
             yield Written(place.name, problem=given) if isinstance(given, VideoError) else given
 
 
@@ -249,8 +251,7 @@ class _Work:
     settings: dict[str, Any]
     windows: Windows
     how: Preprocess
-    network: Callable[[Tensor], Tensor]
-    device: torch.device
+    batches: SharedBatches
 
     def __call__(self, item: tuple[Found, str], check: Callable[[], None]) -> Written:
         place, name = item
@@ -265,7 +266,7 @@ class _Work:
             grid = self.windows.grid(video, self.how)
             key = hashlib.sha256(_json([about, grid.windows])).hexdigest()[:16]
             with _Part(path, key, len(grid.windows)) as part:
-                for row in encode(clips_of(video, grid.windows[part.rows :], self.how), self.network, self.device):
+                for row in self.batches(clips_of(video, grid.windows[part.rows :], self.how)):
                     part.add(row)
                     check()
                 if place.now().stat != place.stat:
@@ -360,8 +361,6 @@ def _pooled(model: nn.Module) -> Callable[[Tensor], Tensor]:
     """(B, C, T, H, W) -> (B, D): what a head of this network reads."""
     if isinstance(model, VideoMAE):
         return lambda video: _all_cubes(model, video).mean(1)
-    if isinstance(model, CrossModel):
-        return lambda video: _read_by(model.masked.head, model.frames.head, of=model, video=video)
     if hasattr(model, "encode_video"):
         network: Callable[[Tensor], Tensor] = model.encode_video  # type: ignore[assignment]
         return network
@@ -387,15 +386,3 @@ def _all_cubes(model: VideoMAE, video: Tensor) -> Tensor:
     """The pre-trained encoder with nothing hidden."""
     count = math.prod(model.encoder.patches.grid(video))
     return model.encode(video, torch.arange(count, device=video.device).expand(len(video), -1))
-
-
-def _read_by(*heads: nn.Module, of: nn.Module, video: Tensor) -> Tensor:
-    """What enters the heads of a network with several, side by side: (B, D1 + D2)."""
-    seen: list[Tensor] = []
-    hooks = [head.register_forward_pre_hook(lambda _, given: seen.append(given[0])) for head in heads]
-    try:
-        of(video)
-    finally:
-        for hook in hooks:
-            hook.remove()
-    return torch.cat(seen, dim=-1)

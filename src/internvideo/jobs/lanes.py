@@ -1,7 +1,8 @@
 """Many videos through one piece of work: found by file, folder or pattern, done side by side, given back in order.
 
 On a CPU the videos themselves are what runs side by side: a lane per core decodes and computes one video after the
-other with one thread, so no core waits for another. A single video gets all cores. Answers depend on neither.
+other with one thread, so no core waits for another. A single video gets all cores. Answers depend on neither. Where an
+accelerator computes, lanes decode and share its batches.
 """
 
 # Names may be patterns, bytes, or too long for any file:
@@ -21,11 +22,11 @@ import torch
 
 from internvideo.curation.scan import Found, scan
 from internvideo.errors import MissingVideo, UsageError, VideoError
+from internvideo.jobs.shared_batches import SharedBatches
 from internvideo.video.opening import PathLike, display_name
 
 T = TypeVar("T")
 R = TypeVar("R")
-_END = object()
 
 
 class Stopped(Exception):
@@ -66,16 +67,21 @@ def _at(path: str) -> list[Found]:
 
 
 def each_video(
-    items: Sequence[T], work: Callable[[T, Callable[[], None]], R], lanes: int | None = None
+    items: Sequence[T],
+    work: Callable[[T, Callable[[], None]], R],
+    lanes: int | None = None,
+    batches: SharedBatches | None = None,
 ) -> Iterator[tuple[T, R | VideoError]]:
     """`work` on every item, side by side; (item, what it gave or the `VideoError` it raised), in order of the items.
 
     work: gets an item and a function to call now and then, which raises where nobody waits any more. lanes: how many
-    at once, by default as many as torch uses threads; those threads are shared out among the lanes.
+    at once, by default as many as torch uses threads; those threads are shared out among the lanes. batches: what the
+    work asks, if anything; it then says how many lanes are best.
     """
     cores = torch.get_num_threads()
-    lanes = max(1, min(lanes or cores, len(items)))
+    lanes = max(1, min(lanes or (batches.lanes if batches else cores), len(items)))
     stop = threading.Event()
+    count = batches.counter(lanes) if batches else lambda _: None
 
     def check() -> None:
         if stop.is_set():
@@ -93,19 +99,14 @@ def each_video(
     pool = ThreadPoolExecutor(lanes)
     try:
         for place, item in enumerate(items):
-            while len(waiting) < 2 * lanes and place + len(waiting) < len(items):
+            room = min(2 * lanes, len(items) - place) - len(waiting)
+            count(room)  # before the first of them begins
+            for _ in range(room):
                 waiting.append(pool.submit(run, items[place + len(waiting)]))
+                waiting[-1].add_done_callback(lambda _: count(-1))
             yield item, waiting.popleft().result()
     finally:
         stop.set()
+        count(-len(items))  # nobody waits for a full batch any more
         pool.shutdown(cancel_futures=True)
         torch.set_num_threads(cores)
-
-
-def ahead(items: Iterator[T], depth: int = 2) -> Iterator[T]:
-    """The same items, at most `depth` of them made in advance, by one thread of their own."""
-    with ThreadPoolExecutor(1) as pool:
-        waiting = deque(pool.submit(next, items, _END) for _ in range(depth))
-        while (item := waiting.popleft().result()) is not _END:
-            yield item  # type: ignore[misc]  # the end was told apart above
-            waiting.append(pool.submit(next, items, _END))

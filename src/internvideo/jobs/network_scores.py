@@ -144,15 +144,17 @@ class PictureJudge:
     device: str | None = None
 
     def __call__(self) -> Judge:
-        from internvideo.jobs.prepare import device_of, encode
+        from internvideo.jobs.prepare import device_of
+        from internvideo.jobs.shared_batches import SharedBatches
         from internvideo.models.aesthetic_head import read_head
 
         model, head = _loaded(self.space, self.weights, self.device), read_head(Path(self.head))
+        batches = SharedBatches(model.encode_video, device_of(model))  # type: ignore[arg-type]  # typed as a Tensor
 
         def judge(clips: np.ndarray) -> np.ndarray:
             count, frames = clips.shape[0], clips.shape[2]
             pictures = (clip[:, t : t + 1] for clip in clips for t in range(frames))
-            vectors = np.stack(list(encode(pictures, model.encode_video, device_of(model))))  # type: ignore[arg-type]
+            vectors = np.stack(list(batches(pictures)))
             scores: np.ndarray = head(vectors).reshape(count, frames)
             return scores
 

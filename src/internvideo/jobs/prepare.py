@@ -5,7 +5,7 @@ read; what is done with the tensors is for others to say.
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from functools import cache
 
@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 
 from internvideo.errors import UsageError
-from internvideo.jobs.lanes import ahead
 from internvideo.jobs.talk import note
 from internvideo.models.families import Card
 from internvideo.records import Preprocess, Span
@@ -26,7 +25,6 @@ from internvideo.video.reader import Video, open_video
 
 Source = PathLike | Video | tuple[PathLike | Video, Span]
 
-BATCH = 16  # clips of one video at once on a GPU; on a CPU one: it is as fast there, and numbers change with the batch
 TEXTS = 64  # texts at once
 
 
@@ -88,20 +86,6 @@ def card_of(model: nn.Module) -> Card:
     return card
 
 
-def encode(
-    clips: Iterator[np.ndarray], network: Callable[[Tensor], Tensor], device: torch.device
-) -> Iterator[np.ndarray]:
-    """The answer of `network` to each clip, in order: float32 arrays. Clips are made while the network computes.
-
-    The clips must be of one video: then no answer depends on what else is in a run.
-    """
-    size = 1 if device.type == "cpu" else BATCH
-    for batch in ahead(_batched(clips, size)):
-        with torch.inference_mode():  # holds for one thread, and not over a `yield`
-            rows = network(torch.from_numpy(batch).to(device)).float().cpu().numpy()
-        yield from rows
-
-
 def encode_texts(model: nn.Module, texts: Sequence[str]) -> np.ndarray:
     """(n, D) float32, unit length. Padding that no text needs is left out: nothing looks at it."""
     return _encode_ids(model, tokenize(model, texts))
@@ -138,14 +122,3 @@ def device_of(model: nn.Module) -> torch.device:
 
 def _is_part(source: object) -> bool:
     return isinstance(source, tuple) and len(source) == 2 and isinstance(source[1], Span)
-
-
-def _batched(clips: Iterator[np.ndarray], size: int) -> Iterator[np.ndarray]:
-    waiting: list[np.ndarray] = []
-    for clip in clips:
-        waiting.append(clip)
-        if len(waiting) == size:
-            yield np.stack(waiting)
-            waiting = []
-    if waiting:
-        yield np.stack(waiting)

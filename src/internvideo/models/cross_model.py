@@ -73,6 +73,15 @@ class CrossModel(nn.Module):
 
     def both(self, video: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """The logits of each model, after they have read each other: two (B, K)."""
+        masked, other = self.read(video, frames)
+        return self.masked.head(self.masked.head_dropout(masked)), self.frames.head(self.frames.head_dropout(other))
+
+    def encode_video(self, video: Tensor) -> Tensor:
+        """(B, C, T, H, W) -> (B, D1 + D2): what both heads read, side by side."""
+        return torch.cat(self.read(video), dim=-1)
+
+    def read(self, video: Tensor, frames: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What the head of each model reads: (B, D1) and (B, D2)."""
         pairs = self.config.pairs
         frames = self.frame_view(video) if frames is None else frames
         feature, memories = self.frames.frames.walk(frames, set(pairs.values()))
@@ -84,9 +93,7 @@ class CrossModel(nn.Module):
             if layer in pairs:
                 tokens = next(bridges)(tokens, memories[pairs[layer]].flatten(1, 2))
         feature = self.bridge_back(feature[:, None], tokens)[:, 0]
-        masked = self.masked.head(self.masked.head_dropout(self.masked.pool(tokens)))
-        other = self.frames.head(self.frames.head_dropout(self.frames.head_norm(feature)))
-        return masked, other
+        return self.masked.pool(tokens), self.frames.head_norm(feature)
 
     def frame_view(self, video: Tensor) -> Tensor:
         """The same clip as the frame model was trained to see it: its normalisation, its picture size (bilinear)."""
