@@ -1,7 +1,10 @@
 """Batches in parts give the gradients of the whole."""
 
+import shutil
+
 import pytest
 import torch
+import torch._dynamo
 
 from internvideo.training.learner import Learner, compile_blocks, learn_from, recompute_blocks, split
 from tests.training.small import KINDS, batch_of, learned, learner_of
@@ -74,12 +77,35 @@ def test_recomputed_blocks_give_the_same():
 
 def test_compiling_touches_blocks_only_and_no_names(monkeypatch):
     compiled = []
-    monkeypatch.setattr(torch.nn.Module, "compile", lambda self: compiled.append(self))
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda self, **_: compiled.append(self))
     learner = learner_of("contrastive")
     before = set(learner.state_dict())
     compile_blocks(learner.model)
     assert len(compiled) == len(learner.model.video.blocks) + len(learner.model.text.blocks)
     assert set(learner.state_dict()) == before
+
+
+def check_compiled(kind, backend):
+    torch._dynamo.reset()
+    plain, learner, batch = learner_of(kind), learner_of(kind), batch_of(kind)
+    compile_blocks(learner.model, backend)
+    for each in (plain, learner):
+        learn_from(each, batch, (0,))
+    counted = torch._dynamo.utils.counters
+    assert counted["stats"]["unique_graphs"] and not counted["graph_break"]
+    found, expected = ({n: p.grad for n, p in each.model.named_parameters()} for each in (learner, plain))
+    assert_same(found, expected)
+
+
+def test_compiled_blocks_give_the_same():
+    """As PyTorch's compiler reads them; what it makes of them is for `make slow`."""
+    check_compiled("classify", "eager")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler on CPUs")
+def test_blocks_in_compiled_code_give_the_same():
+    check_compiled("classify", "inductor")
 
 
 def test_frozen_parts_get_no_gradient_and_stay_in_evaluation():

@@ -125,10 +125,10 @@ def split(batch: Batch, parts: int) -> list[dict[str, Any]]:
     return [{key: values[part] for key, values in cut.items()} for part in range(parts)]
 
 
-def compile_blocks(model: nn.Module) -> None:
+def compile_blocks(model: nn.Module, backend: str = "inductor") -> None:
     """Let `torch.compile` fuse every block (member of a list of modules) by itself: quick to compile, all models."""
     for block in blocks_of(model):
-        block.compile()
+        block.compile(backend=backend)
 
 
 def recompute_blocks(model: nn.Module) -> None:
