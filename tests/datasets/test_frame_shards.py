@@ -1,6 +1,7 @@
 """Frame shards: the clips come back, the same bytes every time, killed runs go on, what is broken is listed."""
 
 import tarfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from internvideo.datasets.lists import BadList
 from internvideo.datasets.loader import Corpus, Loader
 from internvideo.datasets.pixels import frames_of
 from internvideo.datasets.readers import READERS
+from internvideo.datasets.sample import Samples
 from internvideo.errors import StoreError, UsageError
 from internvideo.records import Span
 from internvideo.store import Dataset
@@ -34,13 +36,14 @@ def contents(folder):
 
 @pytest.mark.parametrize("form", ["jpeg", "webp"])
 def test_clips_come_back_with_all_that_is_said_of_them(eight, tmp_path, form):
+    eight = Samples(replace(one, soft=((one.label, 0.75), (9, 0.25)) if one.label % 2 else ()) for one in eight)
     options = FrameShardOptions(frames=4, side=16, clips_per_shard=3, form=form)
     summary = write_frame_shards(eight, tmp_path / "out", options)
     assert (summary.files, summary.clips, summary.skipped) == (7, 8, [])
     assert summary.bytes == sum(path.stat().st_size for path in (tmp_path / "out").glob("*.tar"))
     back = READERS["frames"](tmp_path / "out")
-    facts = [(s.uid, s.captions, s.label, s.source, s.media) for s in eight]
-    assert [(s.uid, s.captions, s.label, s.source, s.media) for s in back] == facts
+    facts = [(s.uid, s.captions, s.label, s.source, s.media, s.soft) for s in eight]
+    assert [(s.uid, s.captions, s.label, s.source, s.media, s.soft) for s in back] == facts
     for source, sample in zip(eight, back, strict=True):
         frames = frames_of(sample, lambda count: range(count))
         original = frames_of(source, lambda count: middle(count, 4))

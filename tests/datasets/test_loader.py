@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +64,22 @@ def test_pixels_caption_label_and_uid_of_a_row_belong_together(world):
                 sample = known[int(uid)]
                 assert sample.label == int(label) == shown(clip) and sample.media == batch["media"]
                 assert text.tolist() == words([*sample.captions], 6)[0].tolist()
+
+
+def test_soft_labels_come_as_shares_and_hard_ones_beside_them_as_one(world):
+    shares = {number: ((number, 0.75), (14, 0.25)) for number in range(0, 12, 2)}
+    softly = Samples(replace(one, soft=shares.get(one.label, ())) for one in world["films"])
+    lists = [Corpus("films", softly), Corpus("images", world["images"])]
+    with Loader(lists, recipe(**TRAINING, repeats=2), batch=4, workers=2) as loader:
+        for batch in loader.batches(0):
+            assert batch["soft"].shape == (8, 15) and batch["soft"].dtype == torch.float32
+            for row, label in zip(batch["soft"], batch["label"].tolist(), strict=True):
+                hard = batch["media"] == "image" or label % 2
+                expected = {label: 1.0} if hard else {label: 0.75, 14: 0.25}
+                assert {place: float(row[place]) for place in row.nonzero()[:, 0].tolist()} == expected
+    assert all("soft" in batch for batch in in_order(softly, recipe(), [], batch=5))
+    with Loader(corpora(world), recipe(), batch=4) as loader:
+        assert all("soft" not in batch for batch in loader.batches(0))
 
 
 @pytest.mark.parametrize(("count", "processes"), [(1, False), (2, False), (1, True), (2, True)])

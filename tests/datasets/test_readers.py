@@ -259,6 +259,41 @@ def test_a_table_brings_the_names_of_its_classes_whatever_part_of_it_is_read(wri
     assert READERS["table"](digits, "/media").classes == ("9", "10")
 
 
+def test_labels_of_a_table_may_be_votes(write, tmp_path):
+    rows = [{"file": "a.mp4", "label": {"run": 3, "walk": 1}}, {"file": "b.mp4", "label": "bend"},
+            {"file": "c.mp4", "label": {"walk": 0.2, "run": 0}}]  # fmt: skip
+    soft = (1, ((1, 0.75), (2, 0.25)))
+    expected = (("bend", "run", "walk"), [soft, (0, ()), (2, ())], 1, 2)
+    text = "file,label\n" + 'a.mp4,"{""run"": 3, ""walk"": 1}"\nb.mp4,bend\nc.mp4,"{""walk"": 2}"\n'
+    maps = pa.array(
+        [[("run", 3.0), ("walk", 1.0)], [("bend", 1.0)], [("walk", 2.0)]], pa.map_(pa.string(), pa.float64())
+    )
+    structs = pa.array([{"run": 3, "walk": 1}, {"bend": 1}, {"walk": 1}])
+    files = pa.array(["a.mp4", "b.mp4", "c.mp4"])
+    for name, column in {"maps": maps, "structs": structs}.items():
+        pq.write_table(pa.table({"file": files, "label": column}), tmp_path / f"{name}.parquet")
+    lines = "\n".join(map(json.dumps, rows))
+    for path in (
+        write("a.jsonl", lines),
+        write("a.csv", text),
+        tmp_path / "maps.parquet",
+        tmp_path / "structs.parquet",
+    ):
+        found = READERS["table"](path, "/media")
+        labels = [(one.label, one.soft) for one in found]
+        assert (found.classes, labels, found.softly, found.highest_label) == expected
+    for wrong in ({"run": -1, "walk": 2}, {"run": 0}, {"run": "much"}):
+        bad = write("bad.jsonl", json.dumps({"file": "x.mp4", "label": wrong}))
+        with pytest.raises(BadList, match=r"no share of any class|is no number"):
+            READERS["table"](bad, "/media")
+    unknown = write("unknown.jsonl", lines)
+    with pytest.raises(BadList, match=r"a.mp4.*unknown class `walk`"):
+        READERS["table"](unknown, "/media", classes=["bend", "run"])
+    both = write("both.csv", "file,label_id,label\n" + 'a.mp4,0,"{""run"": 3, ""walk"": 1}"\n')
+    with pytest.raises(BadList, match="votes and a label_id"):
+        READERS["table"](both, "/media", classes=["run", "walk"])
+
+
 def test_a_table_names_the_first_of_all_its_bad_rows(write):
     good = "".join(f"{number}.mp4,run,0,1\n" for number in range(9))
     bad = "x.mp4,run\ny.mp4,run, fast,0,1\n" + "".join(f"z{number}.mp4,jupm,0,1\n" for number in range(5))

@@ -195,5 +195,10 @@ def test_smoothed_targets_are_pytorchs_label_smoothing(batch, classes, smoothing
     logits, labels = torch.randn(batch, classes), torch.randint(classes, (batch,))
     targets = soft_targets(labels, classes, smoothing)
     torch.testing.assert_close(targets.sum(1), torch.ones(batch))
+    seen = F.one_hot(labels).float()  # the highest classes may not come
+    torch.testing.assert_close(soft_targets(seen, classes, smoothing), targets)
+    shares = torch.rand(batch, classes).softmax(1)
+    told = F.cross_entropy(logits, shares, label_smoothing=smoothing)
+    torch.testing.assert_close(soft_cross_entropy(logits, soft_targets(shares, classes, smoothing)), told)
     expected = F.cross_entropy(logits, labels, label_smoothing=smoothing)
     torch.testing.assert_close(soft_cross_entropy(logits, targets), expected)

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from internvideo.errors import UsageError
 from internvideo.models import MODELS
 from internvideo.models.box_detector import DETECTOR_DEBUG, BoxDetector
 from internvideo.models.video_answer import VideoAnswer
@@ -14,7 +15,7 @@ from internvideo.ops.evidence import annealing
 from internvideo.text.tokenizer import tokenizer
 from internvideo.training.egocentric import DetectBoxes
 from internvideo.training.learner import Learner
-from internvideo.training.objectives import Answer, Evidential
+from internvideo.training.objectives import Answer, Classify, Evidential
 
 RNG = np.random.default_rng(0)
 
@@ -49,6 +50,21 @@ def test_the_divergence_grows_with_the_steps():
     assert found == pytest.approx(expected, rel=1e-5)
     learner = Learner(wrong, objective)
     assert learner(batch([1]), (7, 50))[0].item() == pytest.approx(found[1])
+
+
+def test_evidence_refuses_soft_labels():
+    with pytest.raises(UsageError, match="one class per clip"):
+        Evidential(classes=3).look(Fixed([0.0] * 3), {**batch([1]), "soft": torch.tensor([[0.5, 0.5]])}, RNG)
+
+
+def test_shares_of_classes_are_learned_as_they_are_told():
+    model, objective, shares = Fixed([0.0, 0.0, 0.0, 0.0]), Classify(classes=4), torch.tensor([[0.7, 0.2, 0.1]])
+    optimiser = torch.optim.SGD(model.parameters(), 1.0)
+    for _ in range(500):
+        optimiser.zero_grad()
+        objective.look(model, {**batch([0]), "soft": shares}, RNG).loss.backward()
+        optimiser.step()
+    torch.testing.assert_close(model.logits.detach().softmax(0)[:3], shares[0], atol=5e-3, rtol=0)
 
 
 def test_evidence_is_learned_for_the_right_class():

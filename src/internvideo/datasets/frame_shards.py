@@ -49,6 +49,7 @@ SCHEMA = pa.schema(
         ("source", pa.string()),
         ("media", pa.string()),
         ("problem", pa.string()),  # why there are no pictures; null: there are
+        ("soft", pa.map_(pa.int32(), pa.float64())),
     ]
 )
 
@@ -129,7 +130,8 @@ def _listed(path: Path) -> Iterator[Sample]:
         if row["problem"] is None:
             place = Member(tar, row["offset"], row["size"], FRAMES).path
             captions = tuple(row["captions"])
-            yield Sample(row["uid"], place, None, captions, row["label"], row["source"], row["media"])
+            soft = tuple(row.get("soft") or ())
+            yield Sample(row["uid"], place, None, captions, row["label"], row["source"], row["media"], soft)
 
 
 def _claim(folder: Path, samples: Samples, options: FrameShardOptions) -> None:
@@ -222,7 +224,12 @@ def _add(
     file: tarfile.TarFile, key: str, sample: Sample, pictures: Sequence[bytes] | str, options: FrameShardOptions
 ) -> dict[str, Any]:
     """Append the members of a clip; its row in the list."""
-    known = {"captions": list(sample.captions), "label": sample.label, "source": _printable(sample.source)}
+    known: dict[str, Any] = {
+        "captions": list(sample.captions),
+        "label": sample.label,
+        "source": _printable(sample.source),
+    }
+    known |= {"soft": sample.soft} if sample.soft else {}
     row = {"uid": sample.uid, "key": key, "media": sample.media, "problem": None, **known}
     if isinstance(pictures, str):
         return {**row, "offset": 0, "size": 0, "frames": 0, "problem": _printable(pictures)}

@@ -91,8 +91,9 @@ class Loader:
     """Endless epochs of batches, the same for every number of workers and after every resume.
 
     A batch is `{"video": (B, 3, T, size, size) float32, "uid": (B,) int64, "source": (B,) int64, "media": str}`, with
-    "text" (B, L) int64 if the recipe has a context and "label" (B,) int64 if all samples have one; B = batch * repeats,
-    images have T = 1. Equal sources are equal films; a sample of none is its own.
+    "text" (B, L) int64 if the recipe has a context, "label" (B,) int64 if all samples have one and "soft" (B, K)
+    float32, shares of classes, if some have several; B = batch * repeats, images have T = 1. Equal sources are equal
+    films; a sample of none is its own.
 
     batch: of this rank. Rank r of `world` has the r-th stretch of each batch of batch * world items, so several ranks
     see what one would see with the whole. prefetch: batches that are made ahead. steps_per_epoch: by default as many as
@@ -159,7 +160,7 @@ class Loader:
             raise UsageError("a mixture needs corpora of different names", "rename one")
         for corpus in self.corpora:
             _check_captions(corpus, self.recipe)
-        self._labelled = all(corpus.samples.labelled == len(corpus.samples) for corpus in self.corpora)
+        self._labels = _labels_of([corpus.samples for corpus in self.corpora])
 
     def __enter__(self) -> "Loader":
         return self
@@ -246,7 +247,7 @@ class Loader:
                 known = self._broken.get((path, problem.kind))
                 self._broken[path, problem.kind] = replace(known, count=known.count + 1) if known else met
         self._position = self._after(*begun.place)
-        return _collated(begun.video, items, self.recipe, self._labelled)
+        return _collated(begun.video, items, self.recipe, self._labels)
 
     def state_dict(self) -> dict[str, Any]:
         """The position behind the last batch given out, what was broken, and what the position is a position in."""
@@ -301,7 +302,7 @@ def in_order(
     if recipe.augment is not None:
         raise ValueError("evaluation draws nothing: leave out `augment`")
     _check_captions(Corpus("list", samples), recipe)
-    shape, labelled = recipe.shape(samples.media[0]), samples.labelled == len(samples)
+    shape, labels = recipe.shape(samples.media[0]), _labels_of([samples])
     with closing(Workers(recipe, workers, processes=processes)) as pool:
         waiting: deque[tuple[Tensor, list[Sample], list[Future[list[int]]]]] = deque()
         for first in [*range(0, len(samples), batch), None, None]:
@@ -315,7 +316,7 @@ def in_order(
                 items = [_tried(row, text, broken) for row, text in zip(rows, texts, strict=True)]
                 kept = [place for place, item in enumerate(items) if item is not None]
                 if kept:
-                    yield _collated(video[kept], [item for item in items if item is not None], recipe, labelled)
+                    yield _collated(video[kept], [item for item in items if item is not None], recipe, labels)
 
 
 def _check_captions(corpus: Corpus, recipe: ClipRecipe) -> None:
@@ -335,14 +336,27 @@ def _tried(sample: Sample, text: "Future[list[int]]", broken: list[Broken]) -> _
         return None
 
 
-def _collated(video: Tensor, items: Sequence[_Item], recipe: ClipRecipe, labelled: bool) -> Batch:
-    """video: (B, repeats, 3, T, size, size)."""
+def _labels_of(lists: Sequence[Samples]) -> int | None:
+    """How many classes shares are told of; 0: every sample has one class; None: some have none."""
+    if any(each.labelled < len(each) for each in lists):
+        return None
+    return max(each.highest_label for each in lists) + 1 if any(each.softly for each in lists) else 0
+
+
+def _collated(video: Tensor, items: Sequence[_Item], recipe: ClipRecipe, labels: int | None) -> Batch:
+    """video: (B, repeats, 3, T, size, size); labels: see `_labels_of`."""
     numbers = {"uid": [item.sample.uid for item in items], "source": [_source(item) for item in items]}
-    if labelled:
+    if labels is not None:
         numbers["label"] = [item.sample.label or 0 for item in items]
     batch: Batch = {"video": video.flatten(0, 1), "media": items[0].sample.media}
     for name, column in numbers.items():
         batch[name] = torch.tensor(column).repeat_interleave(recipe.repeats)
+    if labels:
+        shares = torch.zeros(len(items), labels)
+        for row, item in zip(shares, items, strict=True):
+            for number, share in item.sample.soft or ((item.sample.label or 0, 1.0),):
+                row[number] = share
+        batch["soft"] = shares.repeat_interleave(recipe.repeats, 0)
     if recipe.context:
         batch["text"] = torch.tensor([item.text for item in items]).repeat_interleave(recipe.repeats, 0)
     return batch

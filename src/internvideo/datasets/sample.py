@@ -8,7 +8,7 @@ import hashlib
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Literal, NamedTuple, overload
 
@@ -32,9 +32,10 @@ class Sample:
     path: str  # a video, an image, a folder of numbered images, or part of a tar shard (see `Member`)
     span: Span | None = None  # seconds in the file; None: all of it
     captions: tuple[str, ...] = ()
-    label: int | None = None  # number of the class
+    label: int | None = None  # number of the class; with `soft` the one of the largest share
     source: str = ""  # the film it comes from; "": not known
     media: Media = "video"
+    soft: tuple[tuple[int, float], ...] = ()  # classes with their shares, which sum to 1; (): only `label`
 
 
 class Member(NamedTuple):
@@ -76,30 +77,28 @@ def hash_of(text: str) -> int:
 class Samples(Sequence[Sample]):
     """A list of samples, kept as columns. captioned, labelled: how many of them are; highest_label: -1 if none is.
 
-    classes: names of the labels in the order of their numbers, () where nobody says. hash: of uids, spans, captions and
-    labels in their order, not of the folders they lie in.
+    softly: how many have several classes with shares. classes: names of the labels in the order of their numbers, ()
+    where nobody says. hash: of uids, spans, captions and labels in their order, not of the folders they lie in.
     """
 
     def __init__(self, samples: Iterable[Sample], classes: Sequence[str] = ()) -> None:
         self.classes = tuple(classes)
         self._chunks: list[pa.RecordBatch] = []
         self.has_files = True  # False: its samples are made, there is nothing to look for
-        self._length = self.captioned = self.labelled = 0
+        self._length = self.captioned = self.labelled = self.softly = 0
         self.highest_label = -1
         self.media: tuple[Media, ...] = ()
         digest = hashlib.sha256()
         block: list[Sample] = []
         for sample in samples:
             block.append(sample)
-            digest.update(
-                repr((sample.uid, sample.span, sample.captions, sample.label, sample.media)).encode(
-                    "ascii", "backslashreplace"
-                )
-            )
+            told = (sample.uid, sample.span, sample.captions, sample.label, sample.media)
+            digest.update(repr((*told, sample.soft) if sample.soft else told).encode("ascii", "backslashreplace"))
             self.captioned += bool(sample.captions)
             if sample.label is not None:
                 self.labelled += 1
-                self.highest_label = max(self.highest_label, sample.label)
+                self.softly += bool(sample.soft)
+                self.highest_label = max(self.highest_label, sample.label, *(number for number, _ in sample.soft))
             if sample.media not in self.media:
                 self.media = (*self.media, sample.media)
             if len(block) == CHUNK:
@@ -147,6 +146,8 @@ _SCHEMA = pa.schema(
         ("label", pa.int32()),
         ("source", pa.binary()),
         ("media", pa.string()),
+        ("soft_labels", pa.list_(pa.int32())),
+        ("soft_shares", pa.list_(pa.float64())),
     ]
 )
 
@@ -163,6 +164,8 @@ def _packed(block: Sequence[Sample]) -> pa.RecordBatch:
                 sample.label,
                 os.fsencode(sample.source),
                 sample.media,
+                [number for number, _ in sample.soft],
+                [share for _, share in sample.soft],
             )
             for sample in block
         ),
@@ -181,9 +184,12 @@ def _unpacked(
     label: int | None,
     source: bytes,
     media: Media,
+    soft_labels: list[int],
+    soft_shares: list[float],
 ) -> Sample:
     span = Span(start, end) if start is not None and end is not None else None
-    return Sample(uid, os.fsdecode(path), span, tuple(captions), label, os.fsdecode(source), media)
+    soft = tuple(zip(soft_labels, soft_shares, strict=True))
+    return Sample(uid, os.fsdecode(path), span, tuple(captions), label, os.fsdecode(source), media, soft)
 
 
 def with_text(samples: Iterable[Sample], least_words: int = 2) -> Samples:
@@ -192,11 +198,7 @@ def with_text(samples: Iterable[Sample], least_words: int = 2) -> Samples:
     ViCLIP's training drops captions of fewer than two words.
     """
     kept = ((sample, tuple(text for text in sample.captions if len(text.split()) >= least_words)) for sample in samples)
-    return Samples(_with_captions(sample, captions) for sample, captions in kept if captions)
-
-
-def _with_captions(sample: Sample, captions: tuple[str, ...]) -> Sample:
-    return Sample(sample.uid, sample.path, sample.span, captions, sample.label, sample.source, sample.media)
+    return Samples(replace(sample, captions=captions) for sample, captions in kept if captions)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,10 +1,11 @@
 """Any table with one row per clip: CSV, TSV, JSON lines or Parquet with columns that say what they are.
 
 The format for people's own lists. Columns: `file` (or path, video, image, filename), and if they are there `label`
-(a name), `label_id`, `caption` (or text, name), `start` and `end` (seconds or HH:MM:SS.mmm), `source`
-(or source_group, film).
+(a name, or a soft label: votes such as `{"run": 3, "walk": 1}`), `label_id`, `caption` (or text, name), `start` and
+`end` (seconds or HH:MM:SS.mmm), `source` (or source_group, film).
 """
 
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
@@ -71,7 +72,9 @@ def table_classes(path: PathLike) -> tuple[str, ...]:
     for row in _rows(path, []):
         if "label" not in row:
             return ()
-        name = "" if row["label"] is None else str(row["label"])
+        votes = _votes(row["label"], path)
+        names |= votes.keys()
+        name = "" if row["label"] is None or votes else str(row["label"])
         if name and row.get("label_id") in (None, ""):
             names.add(name)
         elif name and (place := str(row["label_id"]).strip()).isdecimal():
@@ -146,15 +149,39 @@ def _sample(
     captions = _texts(_first(row, CAPTION))
     media: Media = "image" if str(file).lower().endswith(SUFFIXES) else "video"
     source = _first(row, SOURCE)
+    soft = _soft(row, path, numbers)
+    label = max(soft, key=lambda one: one[1])[0] if soft else _label(row, path, numbers)
     return Sample(
         uid_of(corpus, str(file), stretch),
         joined(root, str(file)),
         stretch,
         captions,
-        _label(row, path, numbers),
+        label,
         str(source if source is not None else file),
         media,
+        soft if len(soft) > 1 else (),
     )
+
+
+def _soft(row: Mapping[str, Any], path: PathLike, numbers: Mapping[str, int] | None) -> tuple[tuple[int, float], ...]:
+    """Class numbers, ascending, with their shares; () for a label that is one name."""
+    votes = {name: share for name, share in _votes(row.get("label"), path).items() if share}
+    if votes and row.get("label_id") not in (None, ""):
+        raise BadList(f"`{path}`: a row has votes and a label_id", "leave the label_id out")
+    total, known = sum(votes.values()), numbers or {}
+    return tuple(sorted((class_number(known, name, path), share / total) for name, share in votes.items()))
+
+
+def _votes(label: Any, path: PathLike) -> dict[str, float]:
+    """What a label says that is an object (or the JSON text of one): class name -> vote; {} for any other."""
+    if isinstance(label, str) and label.lstrip().startswith("{"):
+        with reading(path):
+            label = json.loads(label)
+    found = dict(label) if isinstance(label, list | Mapping) else {}  # maps of Parquet come as pairs
+    votes = {str(name): number(vote, "vote", path) for name, vote in found.items() if vote is not None}
+    if found and (min(votes.values(), default=0) < 0 or not sum(votes.values())):
+        raise BadList(f"`{path}`: the label {found!r:.80} has no share of any class", '{"run": 0.7, "walk": 0.3}')
+    return votes
 
 
 def _label(row: Mapping[str, Any], path: PathLike, numbers: Mapping[str, int] | None) -> int | None:

@@ -192,8 +192,10 @@ def caption_loss(logits: Tensor, ids: Tensor) -> Tensor:
 
 
 def soft_targets(labels: Tensor, classes: int, smoothing: float = 0.0) -> Tensor:
-    """(B,) class indices -> (B, K) float, rows sum to 1: `smoothing` is spread evenly over all classes."""
-    return F.one_hot(labels, classes).float() * (1 - smoothing) + smoothing / classes
+    """(B,) class indices, or (B, <= K) shares -> (B, K) float, rows sum to 1: `smoothing` spread over all of them."""
+    hard = labels.dim() == 1
+    shares = F.one_hot(labels, classes).float() if hard else F.pad(labels, (0, classes - labels.shape[1]))
+    return shares * (1 - smoothing) + smoothing / classes
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:

@@ -177,7 +177,8 @@ class ContrastiveCaption(Contrastive):
 
 @dataclass(frozen=True, kw_only=True)
 class Classify(Objective):
-    """Name the class. Needs video, label. Mixup, CutMix and label smoothing as in the fine-tunings of VideoMAE.
+    """Name the class. Needs video, label or soft (shares of classes). Mixup, CutMix and label smoothing as in the
+    fine-tunings of VideoMAE.
 
     classes: 0 in a recipe stands for as many as its lists have.
     """
@@ -188,7 +189,7 @@ class Classify(Objective):
     cutmix: float = 0.0
 
     def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
-        targets = soft_targets(batch["label"], self.classes, self.smoothing)
+        targets = soft_targets(batch.get("soft", batch["label"]), self.classes, self.smoothing)
         video, targets = mix_batch(batch["video"], targets, rng, mixup_alpha=self.mixup, cutmix_alpha=self.cutmix)
         return self.judge(model(video), targets)
 
@@ -216,6 +217,8 @@ class Evidential(Classify):
     annealed: int = 0
 
     def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
+        if "soft" in batch:
+            raise UsageError("evidence is for one class per clip, but the list has soft labels", "train with Classify")
         logits = model(batch["video"])
         alpha = dirichlet(logits.float(), self.evidence)
         step = min(int(batch.get("step", 0)), self.annealed)
@@ -244,9 +247,8 @@ class Answer(Classify):
         return True  # what InternVideo-MM has for comparing and for hidden words
 
     def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
-        return self.judge(
-            model(batch["video"], batch["text"]), soft_targets(batch["label"], self.classes, self.smoothing)
-        )
+        targets = soft_targets(batch.get("soft", batch["label"]), self.classes, self.smoothing)
+        return self.judge(model(batch["video"], batch["text"]), targets)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -262,7 +264,7 @@ class Coordinate(Classify):
         model.freeze_backbones()
 
     def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
-        targets = soft_targets(batch["label"], self.classes, self.smoothing)
+        targets = soft_targets(batch.get("soft", batch["label"]), self.classes, self.smoothing)
         return self.judge(model(batch["video"], batch.get("frames")), targets)
 
 
