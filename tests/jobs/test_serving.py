@@ -74,6 +74,7 @@ def test_words_pictures_and_stretches_find_their_moments(client, video):
     found = client.post("/search", json={"text": "red wall in Lisbon"}).json()
     assert found["relevant"] and found["hits"][0]["name"] == "one.mp4" and "Lisbon" in found["hits"][0]["why"]["words"]
     assert client.get("/search", params={"q": "zebra spaceship"}).json()["relevant"] is False
+    assert client.get("/status").json()["videos"] == len(video), "a file that is no video does not count"
     out = io.BytesIO()
     Image.fromarray(np.full((30, 40, 3), (30, 30, 220), np.uint8)).save(out, "PNG")
     blue = client.post("/search/example", files={"file": ("pasted.png", out.getvalue(), "image/png")}).json()

@@ -24,6 +24,7 @@ from internvideo.jobs.tasks import Task, Tasks
 from internvideo.records import Span
 from internvideo.search.engine import Question
 from internvideo.search.filters import Filters
+from internvideo.search.moments import VideoFacts
 from internvideo.store.dataset import Dataset
 
 UPLOADS = "uploads"  # folder beside the dataset that receives files
@@ -103,7 +104,7 @@ class Service:
         return {
             "name": self.dataset.path.resolve().name,
             "version": __version__,
-            "videos": sum(one.path is not None for one in searcher.engine.moments.videos),
+            "videos": len(self._playable()),
             "moments": len(searcher.engine.moments),
             "model": space.model if space else None,
             "weights": space.weights if space else None,
@@ -171,14 +172,16 @@ class Service:
 
     def videos(self) -> list[dict[str, Any]]:
         """All videos that are there, in order of their names."""
-        moments = self.searcher.engine.moments
-        counts = np.bincount(moments.video[moments.video >= 0], minlength=len(moments.videos))
-        found = []
-        for number, one in enumerate(moments.videos):
-            if one.path is not None and counts[number]:
-                names = ("video", "name", "seconds", "width", "height", "title", "licence", "language")
-                found.append({**{name: getattr(one, name) for name in names}, "moments": int(counts[number])})
+        names = ("video", "name", "seconds", "width", "height", "title", "licence", "language")
+        found = [{**{name: getattr(one, name) for name in names}, "moments": count} for one, count in self._playable()]
         return sorted(found, key=lambda row: str(row["name"]))
+
+    def _playable(self) -> list[tuple[VideoFacts, int]]:
+        """Videos with a file in which moments were found, and how many."""
+        moments = self.searcher.engine.moments
+        counts = np.bincount(moments.video[moments.video >= 0], minlength=len(moments.videos)).tolist()
+        both = zip(moments.videos, counts, strict=True)
+        return [(one, count) for one, count in both if one.path is not None and count]
 
     def models(self) -> dict[str, Any]:
         """Networks and licences, and which one answers here."""
