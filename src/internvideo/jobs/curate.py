@@ -158,7 +158,7 @@ def estimate(
         due,
         workers or os.cpu_count() or 1,
         frames_per_second=measured_rate(dataset) if dataset is not None else None,
-        looks=looks_of(of_recipe(chosen), chosen.operators, dataset),
+        looks=looks_of(of_recipe(chosen), chosen.operators, dataset.operators() if dataset is not None else {}),
         known=[place for place in found if place.path not in fresh],
     )
 
@@ -222,8 +222,9 @@ def _pass(
     listen: Listener | None,
 ) -> tuple[Progress, int]:
     """All that is due now: videos, then the whole dataset, then views. How many dataset operators ran."""
-    later = {name: spec for name, spec in dataset.operators().items() if name in LATER}
-    looks = [] if quiet else looks_of(of_operators(doing.operators), doing.operators, dataset)
+    before = dataset.operators()
+    later = {name: spec for name, spec in before.items() if name in LATER}
+    networks = [] if quiet else of_operators(doing.operators)
     with ProgressTalk(quiet=quiet) as talk:
 
         def tell(progress: Progress) -> None:
@@ -233,7 +234,8 @@ def _pass(
 
         with Run(writer, doing.operators, workers=workers, tell=tell, runner=runner, later=later) as run:
             unread = run.unread(found)
-            if not quiet and (unread or not all(look.done for look in looks)):
+            if not quiet and (unread or any(one.operator not in before for one in networks)):
+                looks = looks_of(networks, doing.operators, before)
                 fresh = {place.path for place in unread}
                 known = [place for place in found if place.path not in fresh and place.problem is None]
                 rate = measured_rate(dataset)

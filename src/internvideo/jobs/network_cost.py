@@ -1,7 +1,7 @@
 """What the networks of a recipe will look at, for an estimate: no weights are read."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from internvideo.curation.aesthetic import AESTHETIC
@@ -10,8 +10,8 @@ from internvideo.curation.recipe import CurateRecipe
 from internvideo.curation.segmenters import Windows
 from internvideo.jobs.estimate import SHOT_SECONDS, Look
 from internvideo.jobs.network_scores import AUTO, picture_network
-from internvideo.records import EMBEDDING
-from internvideo.store.dataset import Dataset
+from internvideo.records import EMBEDDING, Space
+from internvideo.store.values import OperatorSpec
 
 
 @dataclass(frozen=True)
@@ -38,19 +38,28 @@ def of_recipe(recipe: CurateRecipe) -> list[Network]:
 
 
 def of_operators(operators: Iterable[Operator]) -> list[Network]:
-    """Those that operators carry already."""
-    carried = [(one, getattr(one, "space", None)) for one in operators if one.frames.network is not None]
-    return [
-        Network(
-            space.model, one.name, space.preprocess.frame_count, getattr(getattr(one, "factory", None), "device", None)
-        )
-        for one, space in carried
-        if space is not None
-    ]
+    """Those of `MODELS` that operators carry already."""
+    carried = [one for one in operators if one.frames.network is not None and hasattr(one, "space")]
+    if not carried:
+        return []
+    from internvideo.models import MODELS
+
+    found = []
+    for one in carried:
+        space: Space = getattr(one, "space")  # noqa: B009  # not of every operator
+        device = getattr(getattr(one, "factory", None), "device", None)
+        if space.model in MODELS:
+            found.append(Network(space.model, one.name, space.preprocess.frame_count, device))
+    return found
 
 
-def looks_of(networks: Sequence[Network], operators: Iterable[Operator], dataset: Dataset | None) -> list[Look]:
-    """operators: of the run, whose windows say how many clips there will be. Raises UsageError for unknown networks."""
+def looks_of(
+    networks: Sequence[Network], operators: Iterable[Operator], specs: Mapping[str, OperatorSpec]
+) -> list[Look]:
+    """operators: of the run, whose windows say how many clips there will be. specs: those that the dataset had before.
+
+    Raises UsageError for unknown networks.
+    """
     if not networks:
         return []
     import torch
@@ -59,7 +68,6 @@ def looks_of(networks: Sequence[Network], operators: Iterable[Operator], dataset
     from internvideo.models import named
 
     clips = 1 / SHOT_SECONDS + sum(1 / (one.stride or one.seconds) for one in operators if isinstance(one, Windows))
-    specs = dataset.operators() if dataset is not None else {}
     found = []
     for one in networks:
         told = show(named(one.model)[0])
