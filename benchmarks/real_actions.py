@@ -32,7 +32,9 @@ from internvideo.tasks.data import Data
 from internvideo.tasks.predictions import Scores, read_predictions
 from pairing import ROOT, circumstances, write
 
-PRETRAIN, FINETUNE = (str(ROOT / "configs" / kind / "own_clips.py") for kind in ("pretrain", "finetune"))
+PRETRAIN = str(ROOT / "configs" / "pretrain" / "own_clips.py")
+FINETUNE = {mode: str(ROOT / "configs" / "finetune" / name) for mode, name in
+            (("scratch", "own_clips.py"), ("pretrained", "own_clips_pretrained.py"))}  # fmt: skip
 VIEWS = ("clips=5", "sampling=dense", "stride=2")
 
 
@@ -89,14 +91,14 @@ def answers_without(
     if mode == "pretrained":
         run_train(PRETRAIN, out / "pretrained", overrides=shared)
         more = [f"weights={out / 'pretrained'}"]
-    run_train(FINETUNE, out / mode, overrides=[*shared, *more])
+    run_train(FINETUNE[mode], out / mode, overrides=[*shared, *more])
     columns = {kind.fold: list(left)}
     data = Data(place=str(table), reader="table", options=columns)  # type: ignore[arg-type]  # several values
     task = make_task("recognition", data, VIEWS)
     evaluate(task, load_model(str(out / mode)), out=str(out / f"{mode}-answers"))
     _, records = read_predictions(out / f"{mode}-answers" / "predictions.jsonl", "scores")
     found = {one.id: one.scores for one in records if isinstance(one, Scores)}
-    known = {row["file"].removesuffix(".mp4"): row for row in rows_of(root / kind.folder)}
+    known = {row["file"]: row for row in rows_of(root / kind.folder)}
     clips = sorted(found)
     return Answers(
         clips,

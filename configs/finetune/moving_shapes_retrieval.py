@@ -3,7 +3,7 @@
 Run     internvideo train configs/finetune/moving_shapes_retrieval.py --out run
         internvideo evaluate retrieval --data moving_shapes --model run
 Cost    printed by `--estimate`
-Expect  85 % R@1 as before: what the bundled network confuses, comparing alone does not part (docs/decisions/0040)
+Expect  what docs/results.md says
 """
 
 from internvideo.datasets.augment import Augment
@@ -12,7 +12,7 @@ from internvideo.training.recipe import CorpusRecipe, Optimiser, Schedule, Train
 
 
 def scenes(name: str, **options: object) -> CorpusRecipe:
-    return CorpusRecipe(name=name, reader="drawn_shapes", list="moving_shapes", options=options)
+    return CorpusRecipe(name=name, reader="drawn_shapes", list="moving_shapes", options={"coded": True, **options})
 
 
 def config() -> TrainRecipe:

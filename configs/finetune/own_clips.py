@@ -1,11 +1,11 @@
-"""Your own clips, in a table or in folders of classes: a small video transformer, from scratch or after pre-training.
+"""Your own clips, in a table or in folders of classes: a small video transformer behind convolutions, from scratch.
 
 Run     internvideo train configs/finetune/own_clips.py corpora.clips.list=annotations.csv --out run
         internvideo evaluate recognition clips=5 sampling=dense stride=2 --data other.csv --model run --out answers
 Cost    printed by `--estimate`
-Expect  docs/results.md, "Real labelled clips", has what a third of these steps gives
+Expect  docs/results.md, "Real labelled clips"
 More    corpora.clips.options.unless.fold=3 leaves a part of the table out, corpora.clips.reader=folders reads a folder
-        per class, weights=PRETRAINED begins with a run of configs/pretrain/own_clips.py: see docs/guides/own-clips.md
+        per class: see docs/guides/own-clips.md; after masked pre-training: configs/finetune/own_clips_pretrained.py
 """
 
 from internvideo.datasets.augment import Augment
@@ -25,15 +25,15 @@ AUGMENT = Augment(
 
 def config() -> TrainRecipe:
     return TrainRecipe(
-        model="videomae-nano-8",
+        model="viclip-nano",
         corpora=(CorpusRecipe(name="clips", reader="table", list=""),),
         objective=Classify(classes=0, smoothing=0.05),
-        preprocess=VIEW,
+        preprocess=("resize=short-side", *VIEW),
         augment=AUGMENT,
         batch=8,
         repeats=2,
-        steps=3000,  # after 1,000 a network still named a fifth of its own distorted training clips wrongly
-        optimiser=Optimiser(groups="videomae", rate=2e-3, weight_decay=0.05),
+        steps=1500,
+        optimiser=Optimiser(groups="viclip", rate=1e-3, weight_decay=0.05),
         schedule=Schedule(kind="viclip", warmup=1.0),
         average=0.99,
         clip=1.0,

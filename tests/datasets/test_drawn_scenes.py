@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from internvideo.datasets.moving_shapes import caption, render, scene
-from internvideo.datasets.moving_shapes.listed import Drawing, DrawnScenes
+from internvideo.datasets.moving_shapes.listed import PARTS, Drawing, DrawnScenes
 from internvideo.datasets.moving_shapes.quiz import ANSWERS, open_questions
-from internvideo.datasets.moving_shapes.wording import meaning
-from internvideo.datasets.moving_shapes.world import MOTIONS, PLOTS, combinations, turn_of
+from internvideo.datasets.moving_shapes.wording import ADVERBS, PHRASES, meaning
+from internvideo.datasets.moving_shapes.world import COLOURS, MOTIONS, PLOTS, SHAPES, SPEEDS, combinations, turn_of
 from internvideo.datasets.pixels import frames_of
 from internvideo.datasets.sample import Samples, coverage
 from internvideo.errors import UsageError
@@ -89,6 +89,20 @@ def test_captions_of_motions_leave_out_the_thing():
         DrawnScenes(Drawing(says="motion"), 1)
 
 
+def test_a_class_can_be_all_that_one_thing_is_and_does():
+    samples = list(DrawnScenes(Drawing(plot="single", says="parts"), 64))
+    for sample in samples:
+        label, found = sample.label, []
+        for count in reversed(PARTS.values()):
+            label, value = divmod(label, count)
+            found.append(value)
+        shape, colour, motion, speed = reversed(found)
+        assert (SHAPES[shape] in sample.captions[0]) and (list(COLOURS)[colour] in sample.captions[0])
+        assert any(phrase in sample.captions[0] for pair in PHRASES[MOTIONS[motion]] for phrase in pair)
+        assert any(adverb in sample.captions[0] for adverb in ADVERBS[SPEEDS[speed]])
+    assert len({sample.label for sample in samples}) > 50
+
+
 def test_questions_have_many_kinds_and_their_answers_numbers():
     samples = list(DrawnScenes(Drawing(says="question"), 300))
     for number, sample in enumerate(samples):
@@ -119,3 +133,31 @@ def test_some_motions_come_in_equal_numbers_with_their_class():
         DrawnScenes(Drawing(plot="single", motions=("leftt",)), 1)
     with pytest.raises(UsageError, match="one thing"):
         DrawnScenes(Drawing(motions=motions), 1)
+
+
+def test_twins_may_differ_in_their_shapes_alone():
+    drawing = Drawing(twins=4, differ="shapes")
+    for group in range(30):
+        first, *others = (meaning(drawing.scene(4 * group + place)) for place in range(4))
+        for other in others:
+            for one, twin in zip(sorted(first.parts, key=deed_of), sorted(other.parts, key=deed_of), strict=True):
+                assert deed_of(one) == deed_of(twin)
+                assert twin in combinations("train")
+            assert len({(part.colour, part.shape) for part in other.parts}) == len(other.parts)
+        assert any(other.parts != first.parts for other in others)
+
+
+def deed_of(one):
+    return one.colour, one.motion, one.speed
+
+
+def test_coded_frames_keep_brightness_and_lose_the_edges_of_colours(numbers=(0, 20, 40)):
+    drawing = Drawing(plot="single")
+    plain, coded = (
+        np.stack([frames_of(DrawnScenes(one, 8)[place], lambda _: numbers) for place in range(8)]).astype(float)
+        for one in (drawing, replace(drawing, coded=True))
+    )
+    assert plain.shape == coded.shape
+    blurred = plain.reshape(8, 3, 48, 2, 48, 2, 3).mean((3, 5)) - coded.reshape(8, 3, 48, 2, 48, 2, 3).mean((3, 5))
+    assert 1 < np.abs(plain - coded).mean() < 12
+    assert np.abs(blurred).mean() < np.abs(plain - coded).mean()

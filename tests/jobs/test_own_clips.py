@@ -13,7 +13,7 @@ from internvideo.jobs.confusion_picture import draw_confusion
 from internvideo.models import load_model
 
 CONFIGS = Path(__file__).parents[2] / "configs"
-SMALL = ("model=videomae-nano-8-debug", "batch=2", "steps=2", "workers=0")
+SMALL = ("batch=2", "steps=2", "workers=0")
 VIEWS = ("clips=3", "sampling=dense", "stride=2")
 
 
@@ -39,16 +39,19 @@ def table(clips):
     return path
 
 
-@pytest.fixture(scope="module")
-def trained(table, tmp_path_factory):
+@pytest.fixture(scope="module", params=["scratch", "pretrained"])
+def trained(table, tmp_path_factory, request):
     from internvideo.jobs.train import run_train
 
     out = tmp_path_factory.mktemp("runs")
-    shared = [f"corpora.clips.list={table}", *SMALL[1:], "corpora.clips.options.unless.person=9"]
+    shared = [f"corpora.clips.list={table}", *SMALL, "corpora.clips.options.unless.person=9"]
+    if request.param == "scratch":
+        run_train(str(CONFIGS / "finetune/own_clips.py"), out / "run", overrides=[*shared, "model=viclip-nano-debug"])
+        return out / "run"
     before = [*shared, "model=videomae-nano-8-pretrain-debug", "objective.hidden=0.5"]
     run_train(str(CONFIGS / "pretrain/own_clips.py"), out / "pretrained", overrides=before)
-    tuned = [*shared, SMALL[0], f"weights={out / 'pretrained'}"]
-    run_train(str(CONFIGS / "finetune/own_clips.py"), out / "run", overrides=tuned)
+    tuned = [*shared, "model=videomae-nano-8-debug", f"weights={out / 'pretrained'}"]
+    run_train(str(CONFIGS / "finetune/own_clips_pretrained.py"), out / "run", overrides=tuned)
     return out / "run"
 
 

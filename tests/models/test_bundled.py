@@ -63,6 +63,6 @@ def test_its_scores_on_a_few_clips_are_those_of_the_card(tmp_path):
         return json.loads(json.dumps(marked.metrics))
 
     motion = {sees: score("multiple-choice", [f"sees={sees}"], asks="motion", clips="64") for sees in ("all", "still")}
-    assert motion["all"]["accuracy"] >= 75 and motion["still"]["accuracy"] <= 30
-    assert score("multiple-choice", asks="order", clips="48")["accuracy"] >= 55  # chance is 37
-    assert score("retrieval", clips="100")["t2v"]["R@1"] >= 65
+    assert motion["all"]["accuracy"] >= 88 and motion["still"]["accuracy"] <= 30
+    assert score("multiple-choice", asks="order", clips="48")["accuracy"] >= 85  # chance is 37
+    assert score("retrieval", clips="100")["t2v"]["R@1"] >= 85

@@ -13,7 +13,7 @@ from internvideo.models.viclip import VICLIP_TINY_DEBUG, ViCLIP
 from internvideo.ops import masks
 from internvideo.ops.losses import caption_loss, contrastive_loss, denormalise, pixel_targets, shared_targets
 from internvideo.training.learner import Learner
-from internvideo.training.objectives import Classify, Contrastive, ContrastiveCaption, MaskedPixels
+from internvideo.training.objectives import Classify, ClassifyParts, Contrastive, ContrastiveCaption, MaskedPixels
 from tests.training.small import batch_of, learner_of
 
 RNG = np.random.default_rng
@@ -129,6 +129,19 @@ def test_classes_are_learned_with_smoothing():
     logits = learner.model(batch["video"])
     torch.testing.assert_close(loss, F.cross_entropy(logits, batch["label"], label_smoothing=0.1))
     assert logs["accuracy"].item() == pytest.approx((logits.argmax(1) == batch["label"]).float().mean().item())
+
+
+def test_every_part_of_a_class_is_asked_for():
+    objective, logits = ClassifyParts(parts=(2, 3, 4)), torch.randn(5, 9)
+    assert (objective.classes, objective.outputs) == (24, 9)
+    parts = [[1, 2, 3], [0, 0, 0], [1, 0, 2], [0, 2, 1], [1, 1, 1]]
+    batch = {"video": logits, "label": torch.tensor([12 * a + 4 * b + c for a, b, c in parts])}
+    loss, logs = objective(torch.nn.Identity(), batch, RNG(0))
+    heads = [F.cross_entropy(part, torch.tensor(right)) for part, right in
+             zip(logits.split((2, 3, 4), 1), zip(*parts, strict=True), strict=True)]  # fmt: skip
+    torch.testing.assert_close(loss, sum(heads))
+    right = (logits[:, 2:5].argmax(1) == torch.tensor([b for _, b, _ in parts])).float().mean()
+    assert logs["accuracy 2"] == right
 
 
 def test_segments_of_one_video_are_judged_together():

@@ -41,6 +41,7 @@ from internvideo.training.loop import Guard, Hook, OutOfMemory, train
 from internvideo.training.objectives import (
     Answer,
     Classify,
+    ClassifyParts,
     Contrastive,
     ContrastiveCaption,
     Coordinate,
@@ -59,6 +60,7 @@ NETWORKS = {  # objective -> networks it can train
     Contrastive: (ViCLIP,),
     ContrastiveCaption: (InternVideoMM, ViCLIP),
     Classify: (VideoMAEClassifier, UniFormerV2, ViCLIPClassifier),
+    ClassifyParts: (VideoMAEClassifier, UniFormerV2, ViCLIPClassifier),
     Coordinate: (CrossModel,),
     Evidential: (VideoMAEClassifier, UniFormerV2, ViCLIPClassifier),
     Answer: (VideoAnswer,),
@@ -352,7 +354,8 @@ def _with_classes(recipe: TrainRecipe, corpora: list[Corpus]) -> TrainRecipe:
 
 def _named(card: Card, recipe: TrainRecipe, corpora: list[Corpus]) -> Card:
     """The card with the names of the classes that will be learned."""
-    return replace(card, classes=corpora[0].samples.classes) if isinstance(recipe.objective, Classify) else card
+    named = isinstance(recipe.objective, Classify) and recipe.objective.outputs == recipe.objective.classes
+    return replace(card, classes=corpora[0].samples.classes) if named else card
 
 
 def _check_labels(recipe: TrainRecipe, corpus: Corpus) -> None:

@@ -12,7 +12,7 @@ from internvideo import distributed
 from internvideo.config import plain
 from internvideo.datasets.items import ClipRecipe
 from internvideo.datasets.loader import Corpus
-from internvideo.datasets.moving_shapes.listed import Drawing, DrawnScenes, Says
+from internvideo.datasets.moving_shapes.listed import Drawing, DrawnScenes, Says, Twins
 from internvideo.datasets.moving_shapes.world import MOTIONS, UNKNOWN_MOTIONS, Plot, Split
 from internvideo.datasets.readers import READERS
 from internvideo.datasets.sample import Samples, coverage, with_text
@@ -64,13 +64,24 @@ def draw_moving_shapes(
     seconds: float = 3.0,
     plot: Plot | Literal[""] = "",
     twins: int = 1,
+    differ: Twins = "deeds",
     says: Says = "all",
     seed: int = 0,
     motions: Sequence[str] = (),
+    coded: bool = False,
 ) -> Samples:
     """The first scenes of a `Drawing`, which are drawn whenever they are looked at: no files. path, root: not used."""
     what = Drawing(
-        split=split, size=size, seconds=seconds, plot=plot, twins=twins, says=says, seed=seed, motions=tuple(motions)
+        split=split,
+        size=size,
+        seconds=seconds,
+        plot=plot,
+        twins=twins,
+        differ=differ,
+        says=says,
+        seed=seed,
+        motions=tuple(motions),
+        coded=coded,
     )
     return DrawnScenes(what, clips)
 

@@ -78,7 +78,7 @@ def _with_classes(config: Any, recipe: TrainRecipe) -> Any:
     """A head for the classes of the objective."""
     if not isinstance(recipe.objective, Classify):
         return config
-    classes = recipe.objective.classes
+    classes = recipe.objective.outputs
     if isinstance(config, CrossModelConfig):
         both = replace(config.masked, classes=classes), replace(config.frames, classes=classes)
         return replace(config, masked=both[0], frames=both[1])

@@ -167,11 +167,15 @@ def _viclip_tiny(config: viclip.ViCLIPConfig) -> Model:
 
 
 def _viclip_classifier(towers: viclip.ViCLIPConfig, family: str = "viclip-classifier") -> Model:
+    return _classifier_of(viclip.ViCLIPClassifierConfig(video=replace(towers.video, projection=None)), family)
+
+
+def _classifier_of(config: viclip.ViCLIPClassifierConfig, family: str) -> Model:
     return _model(
         family,
         viclip.ViCLIPClassifier,
         viclip.ViCLIPClassifier,
-        viclip.ViCLIPClassifierConfig(video=replace(towers.video, projection=None)),
+        config,
         lambda config: (config.video.size, config.video.frames),
         viclip.infer_classifier_config,
         fit=viclip.fit,
@@ -366,6 +370,7 @@ MODELS: Mapping[str, Model] = {
     "viclip-l-14-classifier": _viclip_classifier(viclip.VICLIP_L14),
     "viclip-tiny": _viclip_tiny(viclip.VICLIP_TINY),
     "viclip-tiny-classifier": _viclip_classifier(viclip.VICLIP_TINY, "viclip-tiny-classifier"),
+    "viclip-nano": _classifier_of(viclip.VICLIP_NANO, "viclip-nano"),
     "videomae-b-16": _classifier(videomae.CLASSIFIER_B),
     "videomae-l-16": _classifier(videomae.CLASSIFIER_L),
     "videomae-h-16": _classifier(videomae.CLASSIFIER_H),
@@ -419,6 +424,7 @@ MODELS: Mapping[str, Model] = {
     "viclip-b-16-classifier-debug": _viclip_classifier(viclip.VICLIP_DEBUG),
     "viclip-l-14-classifier-debug": _viclip_classifier(_patch14(viclip.VICLIP_DEBUG)),
     "viclip-tiny-debug": _viclip_tiny(viclip.VICLIP_TINY_DEBUG),
+    "viclip-nano-debug": _classifier_of(viclip.VICLIP_NANO_DEBUG, "viclip-nano"),
     "viclip-tiny-classifier-debug": _viclip_classifier(viclip.VICLIP_TINY_DEBUG, "viclip-tiny-classifier"),
     **{f"videomae-{size}-debug": _classifier(videomae.CLASSIFIER_DEBUG) for size in ("b-16", "l-16", "h-16", "nano-8")},
     **{

@@ -15,6 +15,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from internvideo.models.convolutional_patches import Patches, infer_patches, patches_of
 from internvideo.models.layers import (
     Activation,
     Block,
@@ -22,7 +23,6 @@ from internvideo.models.layers import (
     DropPath,
     DropPathPer,
     FeedForward,
-    TubePatches,
     drop_rates,
     heads_of,
     resize_picture_positions,
@@ -47,6 +47,7 @@ class FrameConfig:
     local_parts: Literal[0, 1, 2] = 0  # per block: before the attention, and before the feed-forward
     local_hidden: int | None = None  # channels inside the local parts; None: width / 1.5, rounded down
     tubelet: int = 1  # frames folded into one token; published: 1
+    patches: Patches = "linear"
     halve_time: bool = False  # patches span three frames and step by two, instead
     mix_frames: bool = True  # the clip's feature is mixed with the mean class token (False: "frozen" variant)
     activation: Activation = "quick-gelu"
@@ -111,7 +112,7 @@ class FrameTower(nn.Module):
         self.patches = (
             HalvingPatches(width, config.patch)
             if config.halve_time
-            else TubePatches(width, config.tubelet, config.patch)
+            else patches_of(config.patches, width, config.tubelet, config.patch)
         )
         self.norm_in = nn.LayerNorm(width)
         rates = drop_rates(config.drop_path, config.depth)
@@ -157,9 +158,9 @@ class FrameTower(nn.Module):
 
     def _embed(self, video: Tensor, grid: Grid) -> Tensor:
         t, h, w = grid
-        patches: Tensor = self.patches(video)
-        patches = patches.reshape(video.shape[0], t, h * w, -1)
-        tokens = torch.cat([self.class_token.expand(video.shape[0], t, 1, -1), patches], dim=2)
+        cubes: Tensor = self.patches(video)
+        cubes = cubes.reshape(video.shape[0], t, h * w, -1)
+        tokens = torch.cat([self.class_token.expand(video.shape[0], t, 1, -1), cubes], dim=2)
         out: Tensor = self.norm_in(tokens + resize_picture_positions(self.positions, (h, w)))
         return out
 
@@ -278,7 +279,7 @@ def infer_frame_config(shapes: Shapes, base: FrameConfig, prefix: str = "frames.
 
     Global blocks read the last blocks. base: gives what shapes do not tell (the width of a head, drop rates).
     """
-    width, _, span, patch, _ = shapes[prefix + "patches.weight"]
+    kind, width, span, patch = infer_patches(shapes, prefix + "patches.")
     depth, readers = count(shapes, prefix + "blocks."), count(shapes, prefix + "global_blocks.")
     local = shapes.get(prefix + "blocks.0.local1.reduce.weight")
     return replace(
@@ -293,6 +294,7 @@ def infer_frame_config(shapes: Shapes, base: FrameConfig, prefix: str = "frames.
         local_parts=0 if local is None else 2 if prefix + "blocks.0.local2.reduce.weight" in shapes else 1,
         local_hidden=local[0] if local and local[0] != int(width // 1.5) else None,
         tubelet=base.tubelet if span == 3 else span,
+        patches=kind,
         halve_time=span == 3,
         mix_frames=prefix + "balance" in shapes or not readers,
     )

@@ -11,11 +11,11 @@ import torch.nn.functional as F  # noqa: N812
 from torch import Tensor, nn
 
 from internvideo.models.caption_decoder import CaptionConfig, CaptionDecoder, infer_caption_config
+from internvideo.models.convolutional_patches import Patches, infer_patches, patches_of
 from internvideo.models.layers import (
     Activation,
     Block,
     DropPathPer,
-    TubePatches,
     drop_rates,
     heads_of,
     resize_line,
@@ -35,6 +35,7 @@ class VideoConfig:
     heads: int = 12
     patch: int = 16  # pixels per side of one token
     tubelet: int = 1  # frames folded into one token
+    patches: Patches = "linear"
     frames: int = 8  # of the clips it was trained on: size of the table of times
     size: int = 224  # pixels per side of those clips: size of the table of places
     projection: int | None = 512  # width of the space shared with texts; None: no projection
@@ -139,7 +140,7 @@ class VideoTower(nn.Module):
         self.positions = nn.Parameter(torch.empty(1 + side * side, width))  # the first row is the class token's
         self.times = nn.Parameter(torch.zeros(1, slots, width)) if config.temporal_positions else None
         self.projection = nn.Parameter(torch.empty(width, config.projection)) if config.projection else None
-        self.patches = TubePatches(width, config.tubelet, config.patch)
+        self.patches = patches_of(config.patches, width, config.tubelet, config.patch)
         self.norm_in = nn.LayerNorm(width)
         self.blocks = nn.ModuleList(
             Block(width, config.heads, activation=config.activation, drop_path=rate, drop_path_per=config.drop_path_per)
@@ -209,7 +210,7 @@ def infer_video_config(shapes: Shapes, base: VideoConfig, prefix: str = "video."
 
     base: gives what shapes do not tell (the width of a head, activation, drop path).
     """
-    width, _, tubelet, patch, _ = shapes[prefix + "patches.weight"]
+    kind, width, tubelet, patch = infer_patches(shapes, prefix + "patches.")
     times, projection = shapes.get(prefix + "times"), shapes.get(prefix + "projection")
     return replace(
         base,
@@ -218,6 +219,7 @@ def infer_video_config(shapes: Shapes, base: VideoConfig, prefix: str = "video."
         heads=heads_of(width, base.width, base.heads),
         patch=patch,
         tubelet=tubelet,
+        patches=kind,
         frames=times[1] * tubelet if times else base.frames,
         size=round((shapes[prefix + "positions"][0] - 1) ** 0.5) * patch,
         projection=projection[1] if projection else None,
@@ -292,10 +294,31 @@ VICLIP_DEBUG = ViCLIPConfig(
 
 # Small enough to be bundled, for the world of `datasets.moving_shapes`; vocabulary: `text.words`.
 VICLIP_TINY = ViCLIPConfig(
-    video=VideoConfig(width=192, depth=6, heads=3, patch=12, tubelet=8, size=96, projection=128, activation="gelu"),
+    video=VideoConfig(
+        width=192,
+        depth=6,
+        heads=3,
+        patch=16,
+        tubelet=8,
+        patches="convolutional",
+        size=96,
+        projection=128,
+        activation="gelu",
+    ),
     text=TextConfig(width=192, depth=3, heads=3, context=32, vocabulary=95, projection=128, activation="gelu"),
-    captioner=CaptionConfig(width=192, video_width=192, depth=1, heads=6, queries=8, vocabulary=95),
+    captioner=CaptionConfig(width=192, video_width=192, depth=2, heads=2, queries=16, vocabulary=95),
     initial_temperature=0.05,
+)
+# For a few dozen or a few thousand clips of one's own, from nothing.
+VICLIP_NANO = ViCLIPClassifierConfig(
+    video=VideoConfig(
+        width=96, depth=2, heads=3, patch=8, tubelet=8, patches="convolutional", frames=16, size=32, projection=None,
+        activation="gelu",
+    ),
+    head_dropout=0.3,
+)  # fmt: skip
+VICLIP_NANO_DEBUG = replace(
+    VICLIP_NANO, video=replace(VICLIP_NANO.video, width=32, depth=1, heads=1, tubelet=4, patch=16, frames=4, size=64)
 )
 VICLIP_TINY_DEBUG = ViCLIPConfig(
     video=VICLIP_DEBUG.video,

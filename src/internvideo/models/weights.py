@@ -177,14 +177,15 @@ def from_pictures(weights: Weights, tower: str, span: int, side: int, *, centre:
     """The weights of an image tower, our names below `tower`, for a video tower of the same width.
 
     span: frames under one patch; side: patches per side of a frame. Two-dimensional patches are inflated, places in
-    the picture interpolated; everything else stays.
+    the picture interpolated; everything else stays, also patches behind convolutions.
     """
     started = dict(weights)
     patches, positions = tower + "patches.weight", tower + "positions"
-    if started[patches].ndim == 5 and started[patches].shape[2] == 1 < span:
-        started[patches] = started[patches][:, :, 0]
-    if started[patches].ndim == 4:
-        started[patches] = inflate(started[patches], span, centre=centre)
+    kernel = started.get(patches)
+    if kernel is not None and kernel.ndim == 5 and kernel.shape[2] == 1 < span:
+        kernel = kernel[:, :, 0]
+    if kernel is not None and kernel.ndim == 4:
+        started[patches] = inflate(kernel, span, centre=centre)
     started[positions] = resize_picture_positions(started[positions], (side, side))
     return started
 

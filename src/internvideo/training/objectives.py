@@ -6,6 +6,7 @@ needs all of it, over all processes. So a batch may come in parts, and the gradi
 (`internvideo.training.learner`). Random numbers come from a `numpy.random.Generator`. Knows no files and no ranks.
 """
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -188,6 +189,11 @@ class Classify(Objective):
     mixup: float = 0.0  # alpha of the Beta distribution; 0: never
     cutmix: float = 0.0
 
+    @property
+    def outputs(self) -> int:
+        """Rows of the head."""
+        return self.classes
+
     def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
         targets = soft_targets(batch.get("soft", batch["label"]), self.classes, self.smoothing)
         video, targets = mix_batch(batch["video"], targets, rng, mixup_alpha=self.mixup, cutmix_alpha=self.cutmix)
@@ -198,6 +204,38 @@ class Classify(Objective):
         targets = targets.reshape(len(logits), -1, self.classes).mean(1)
         right = (logits.argmax(1) == targets.argmax(1)).float().mean()
         return Look(soft_cross_entropy(logits, targets), (), {"accuracy": right})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClassifyParts(Classify):
+    """Name the class, where a class is a combination of parts (shape, colour, ...): every part is asked for.
+
+    parts: how many values each part has; classes are all combinations, those of the last part next to each other. The
+    head has a row for each value of each part, one part after the other. Mixes no clips.
+    """
+
+    classes: int = field(default=0, init=False)
+    mixup: float = field(default=0.0, init=False)
+    cutmix: float = field(default=0.0, init=False)
+    parts: tuple[int, ...]
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "classes", math.prod(self.parts))
+
+    @property
+    def outputs(self) -> int:
+        return sum(self.parts)
+
+    def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
+        if "soft" in batch:
+            raise UsageError("parts are of one class per clip, but the list has soft labels", "train with Classify")
+        labels, losses, logs = batch["label"], [], {}
+        parts = zip(model(batch["video"]).split(self.parts, 1), self.parts, strict=True)
+        for place, (logits, count) in reversed(list(enumerate(parts, start=1))):
+            wanted, labels = labels % count, labels // count
+            losses.append(soft_cross_entropy(logits, soft_targets(wanted, count, self.smoothing)))
+            logs[f"accuracy {place}"] = (logits.argmax(1) == wanted).float().mean()
+        return Look(torch.stack(losses).sum(), (), logs)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,20 +4,25 @@ So training sees as many different clips as it likes, at no cost in disk space; 
 """
 
 import hashlib
+import itertools
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from io import BytesIO
 from typing import Literal, overload
 
 import numpy as np
+from PIL import Image
 
 from internvideo.datasets.moving_shapes.draw import moments, render
 from internvideo.datasets.moving_shapes.draws import Draws
 from internvideo.datasets.moving_shapes.quiz import ANSWERS, group_of, open_questions
 from internvideo.datasets.moving_shapes.wording import caption, deed, meaning
 from internvideo.datasets.moving_shapes.world import (
+    COLOURS,
     MOTIONS,
+    SHAPES,
     SPEEDS,
     VERSION,
     Combination,
@@ -33,7 +38,10 @@ from internvideo.datasets.sample import DRAWN, Sample, Samples, hash_of
 from internvideo.errors import UsageError, pick
 
 FPS = Fraction(16)
-Says = Literal["all", "motion", "question"]
+Twins = Literal["deeds", "shapes"]
+Says = Literal["all", "motion", "parts", "question"]
+EVERY = tuple(Combination(*one) for one in itertools.product(SHAPES, COLOURS, MOTIONS, SPEEDS))
+PARTS = {"shape": len(SHAPES), "colour": len(COLOURS), "motion": len(MOTIONS), "speed": len(SPEEDS)}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,9 +49,13 @@ class Drawing:
     """Which scenes a list has. size: pixels per side; seconds: of a clip; plot: "" is the mixture of all.
 
     twins: so many neighbours in the list show the same things, which do something else, or in another order: what a
-    batch is to tell apart must not be told by colours and shapes. says: "motion" leaves the thing out of the captions;
-    "question" asks one of the open questions about the scene instead, the label is its answer's number in `ANSWERS`.
-    seed: another one gives other scenes. motions: these alone, in equal numbers, of scenes with one thing; () is all.
+    batch is to tell apart must not be told by colours and shapes. differ: "shapes", they do the same, in the same
+    colours, but have other shapes. says: "motion" leaves the thing out of the captions;
+    "parts" makes a class of each of the combinations in `EVERY`; "question" asks one of the open questions about the
+    scene instead, the label is its answer's number in `ANSWERS`.
+    coded: frames come as files leave them, with half of the colours' resolution and the marks of a codec: a network
+    that is trained without sees edges that no file has. seed: another one gives other scenes. motions: these alone, in
+    equal numbers, of scenes with one thing; () is all.
     """
 
     split: Split = "train"
@@ -51,9 +63,11 @@ class Drawing:
     seconds: float = 3.0
     plot: Plot | Literal[""] = ""
     twins: int = 1
+    differ: Twins = "deeds"
     says: Says = "all"
     seed: int = 0
     motions: tuple[str, ...] = ()
+    coded: bool = False
 
     def scene(self, number: int) -> Scene:
         """Number `number` of the list."""
@@ -61,7 +75,7 @@ class Drawing:
         if self.motions:
             group = turn_of(self.split, self.seed, self.motions, group)
         first = scene(self.split, group, seed=self.seed, plot=self.plot or None, seconds=self.seconds)
-        return _twin(first, place, self.split) if place else first
+        return _twin(first, place, self.split, self.differ) if place else first
 
 
 class DrawnScenes(Samples):
@@ -72,8 +86,10 @@ class DrawnScenes(Samples):
 
     def __init__(self, drawing: Drawing, count: int) -> None:
         super().__init__(())
-        if (drawing.says == "motion" or drawing.motions) and drawing.plot != "single":
-            raise UsageError("`says: motion` and `motions` are for scenes with one thing", "plot: single")
+        if (drawing.says in {"motion", "parts"} or drawing.motions) and drawing.plot != "single":
+            raise UsageError(
+                "`says: motion`, `says: parts` and `motions` are for scenes with one thing", "plot: single"
+            )
         for motion in drawing.motions:
             pick(dict.fromkeys(one.motion for one in combinations(drawing.split)), motion, "motion")
         if drawing.says == "question" and drawing.split == "unknown":
@@ -82,7 +98,8 @@ class DrawnScenes(Samples):
         self._about = json.dumps(asdict(drawing), sort_keys=True)
         self.captioned, self.media, self.has_files = count, ("video",), False
         single = drawing.plot == "single" and drawing.split != "unknown"
-        self.classes = ANSWERS if drawing.says == "question" else MOTIONS if single else ()
+        named = {"question": ANSWERS, "parts": tuple(map(_name, EVERY))}
+        self.classes = named.get(drawing.says, MOTIONS if single else ())
         self.labelled, self.highest_label = (count if self.classes else 0), len(self.classes) - 1
         self.hash = hashlib.sha256(f"{VERSION} {count} {self._about}".encode()).hexdigest()  # all the rest follows
 
@@ -110,8 +127,8 @@ class DrawnScenes(Samples):
         if self._drawing.says == "question":
             asked = Draws(one.key, "asked").choose(open_questions(one))
             return one.key, asked.text, asked.answer
-        told, text = (meaning(one), caption(one)) if self._drawing.says == "all" else deed(one)
-        return told, text, one.label
+        told, text = deed(one) if self._drawing.says == "motion" else (meaning(one), caption(one))
+        return told, text, _name(meaning(one).parts[0]) if self._drawing.says == "parts" else one.label
 
     def __iter__(self) -> Iterator[Sample]:
         return (self[place] for place in range(self._count))
@@ -122,14 +139,32 @@ def drawn(path: str, choose: Callable[[int], Sequence[int]]) -> np.ndarray:
     number, _, about = path.removeprefix(DRAWN).partition("{")
     drawing = Drawing(**json.loads("{" + about))
     one = drawing.scene(int(number))
-    return render(one, size=drawing.size, fps=FPS, numbers=choose(len(moments(one, FPS))))
+    frames = render(one, size=drawing.size, fps=FPS, numbers=choose(len(moments(one, FPS))))
+    return _coded(frames, Draws(one.key, "codec")) if drawing.coded else frames
 
 
-def _twin(first: Scene, place: int, split: Split) -> Scene:
+def _coded(frames: np.ndarray, draws: Draws) -> np.ndarray:
+    """(T, H, W, 3) uint8 through JPEG, at a quality from 30 to 95."""
+    quality, out = 30 + draws.below(66), np.empty_like(frames)
+    for frame, place in zip(frames, out, strict=True):
+        file = BytesIO()
+        Image.fromarray(frame).save(file, "JPEG", quality=quality, subsampling="4:2:0")
+        place[:] = np.asarray(Image.open(file))
+    return out
+
+
+def _name(one: Combination) -> str:
+    return f"{one.colour} {one.shape}, {one.motion}, {one.speed}"
+
+
+def _twin(first: Scene, place: int, split: Split, differ: Twins) -> Scene:
     """Another scene of the same things: the first twin exchanges deeds or order, the others draw new deeds as well."""
     draws = Draws(first.key, "twin", place)
     parts = list(meaning(first).parts)
     allowed = set(combinations(split))
+    if differ == "shapes":
+        parts = _other_shapes(draws, parts, allowed)
+        return compose(f"{first.key}/twin {place}", first.plot, parts, seconds=first.seconds, aspect=first.aspect)
     if place > 1 or len(parts) == 1:
         parts = _new_deeds(draws, parts, allowed, first.plot)
     if first.plot == "together":
@@ -137,6 +172,16 @@ def _twin(first: Scene, place: int, split: Split) -> Scene:
     else:
         parts = parts[1:] + parts[:1] if place == 1 else draws.shuffled(parts)
     return compose(f"{first.key}/twin {place}", first.plot, parts, seconds=first.seconds, aspect=first.aspect)
+
+
+def _other_shapes(draws: Draws, parts: list[Combination], allowed: set[Combination]) -> list[Combination]:
+    """The same colours, motions and speeds; no two things are alike, as before."""
+    found: list[Combination] = []
+    for part in parts:
+        taken = {(one.colour, one.shape) for one in found}
+        others = [replace(part, shape=shape) for shape in SHAPES if (part.colour, shape) not in taken]
+        found.append(draws.choose([one for one in others if one in allowed] or [part]))
+    return found
 
 
 def _new_deeds(draws: Draws, parts: list[Combination], allowed: set[Combination], plot: Plot) -> list[Combination]:

@@ -50,6 +50,7 @@ MOTIONS = (
     "appear",
     "disappear",
 )
+TURNING = ("circle clockwise", "circle counter-clockwise", "spin clockwise", "spin counter-clockwise")
 DIAGONAL = 0.5**0.5
 DIRECTIONS = {  # of straight motions and of the camera, y down
     "left": (-1.0, 0.0),
