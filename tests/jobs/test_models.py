@@ -79,6 +79,11 @@ def test_a_table_is_drawn_on_a_terminal(monkeypatch):
     assert "─" in drawn and "\x1b[" in drawn
 
 
+def test_a_network_that_comes_with_the_package_is_shown_so(capsys):
+    assert run("show", "viclip-tiny") == 0
+    assert "Its weights come with the package (Apache-2.0)." in capsys.readouterr().out
+
+
 def test_a_network_is_shown_with_cost_preprocessing_sources_and_licence(capsys):
     assert run("show", "viclip-b-16") == 0
     page = capsys.readouterr().out

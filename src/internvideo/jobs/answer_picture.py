@@ -136,7 +136,7 @@ def _timeline(pen: _Pen, answer: Answer, rows: Sequence[Row], left: float, y: fl
     for count in range(int((end - begin) / step + 1e-9) + 1):
         x = left + count * step * scale
         pen.box(x, y - 2, x + 1, y + 4, GREY)
-        pen.text((x, y + 8), f"{begin + count * step:g} s", 13, GREY, "ra" if x > right - 20 else "ma")
+        pen.text((x, y + 8), f"{round(begin + count * step, 2):g} s", 13, GREY, "ra" if x > right - 20 else "ma")
 
 
 def _round_step(least: float) -> float:

@@ -17,6 +17,7 @@ import torch
 from internvideo.errors import InternVideoError, UsageError, nearest, pick
 from internvideo.jobs.talk import CountTalk, columns, note, size
 from internvideo.models import MODELS, load_model
+from internvideo.models.bundled import bundled
 from internvideo.models.cost import cost_of, count_parameters
 from internvideo.models.families import Card, NonCommercialWeights, licence_facts
 from internvideo.models.fetch import at_address, is_address, local, present, record_of, weights_hash
@@ -117,6 +118,8 @@ def show(name: str) -> dict[str, Any]:
         "context": card.family.context,
         "layouts": list(model.layouts),
         "checkpoints": [_row(checkpoint) for checkpoint in checkpoints],
+        "licence": card.family.licence.name,
+        "bundled": bundled(card.name) is not None,
     }
 
 
@@ -156,7 +159,8 @@ def say_show(found: dict[str, Any]) -> str:
         parts.append(columns(rows))
     parts += [_say_checkpoint(row) for row in found["checkpoints"]]
     if found["name"] and not found["checkpoints"]:
-        parts.append("No weights were published.")
+        own = f"Its weights come with the package ({found['licence']})."
+        parts.append(own if found["bundled"] else "No weights were published.")
     return "\n\n".join(parts)
 
 
