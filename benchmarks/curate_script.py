@@ -1,10 +1,11 @@
 """What somebody without an engine would write: one process, one video after the other, Parquet files at the end.
 
-    python benchmarks/curate_script.py passes|shared FOLDER OUT
+    python benchmarks/curate_script.py passes|shared|index FOLDER OUT
 
 passes: every operator that looks at frames opens and decodes the video for itself, as a chain of tools does. shared:
 one pass for all. The operators, their parameters and what they compute are those of `internvideo curate`; the decoder
-runs with as many threads as it likes. No ledger, no going on after a kill, no views but the main one.
+runs with as many threads as it likes. index: one pass for all that `internvideo index` does with `viclip-tiny`, which
+computes on all cores, the clips of a video in batches. No ledger, no going on after a kill, no views but the main one.
 """
 
 import hashlib
@@ -17,9 +18,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from internvideo.curation import worker
+from internvideo.curation.embedding import Embedding
 from internvideo.curation.planner import in_order, to_tell
-from internvideo.curation.presets import DEFAULT
+from internvideo.curation.presets import DEFAULT, PRESETS
 from internvideo.curation.worker import Curator, Known, Task, table_from_bytes
+from internvideo.jobs.choice import choose_model
+from internvideo.jobs.embedder import LABORATORY, ModelEmbedder, space_of_model
 from internvideo.video.reader import open_video
 
 worker.open_video = partial(open_video, threads=0)
@@ -31,16 +35,22 @@ def task(path: Path, due: tuple[str, ...], known: dict[str, Known]) -> Task:
     return Task(video, str(path).encode(), (stat.st_size, stat.st_mtime_ns, stat.st_ino), due, known)
 
 
+def embedding() -> Embedding:
+    space = space_of_model(choose_model(LABORATORY))
+    return Embedding(space, ModelEmbedder(space, None))
+
+
 def main() -> None:
     form, folder, out = sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3])
-    operators = in_order(DEFAULT.operators)
+    recipe = PRESETS["search"] if form == "index" else DEFAULT
+    operators = in_order((*recipe.operators, *((embedding(),) if form == "index" else ())))
     curator = Curator(operators)
     tables: dict[str, list[pa.Table]] = {operator.name: [] for operator in operators}
     looking = [o.name for o in operators if o.frames.measures or o.frames.of_clips or getattr(o, "packets", False)]
     rest = [o.name for o in operators if o.name not in looking]
-    for path in sorted(folder.glob("*.mp4")):
+    for path in sorted(path for path in folder.iterdir() if path.suffix in {".mp4", ".mkv"}):
         known: dict[str, Known] = {}
-        if form == "shared":
+        if form != "passes":
             turns = [tuple(o.name for o in operators)]
         else:
             turns = [(o.name,) for o in operators if o.name in looking or o.name in rest]
@@ -62,7 +72,7 @@ def main() -> None:
         for name, parts in tables.items()
         if parts
     }
-    for operator in DEFAULT.dataset_operators:
+    for operator in recipe.dataset_operators:
         if operator.name == "duplicates":
             joined[operator.name] = operator.process_all(joined)
     out.mkdir(parents=True, exist_ok=True)
