@@ -69,3 +69,10 @@ def test_starting_loads_neither_torch_nor_av(start):
     code = f"import sys\ntry:\n    {start}\nexcept SystemExit:\n    pass\n{loaded}"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_curating_without_networks_does_not_load_torch():
+    """A second of each start, in the driver and in every worker."""
+    code = "import sys, internvideo.jobs.curate, internvideo.curation.worker; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -128,7 +128,7 @@ def test_segments_that_make_no_sense_are_refused(segments, network, clips):
 
 def test_neither_order_nor_number_of_lanes_changes_a_bit(network, clips):
     from internvideo.jobs.classify import each_answer
-    from internvideo.jobs.lanes import find_videos
+    from internvideo.jobs.named_videos import find_videos
 
     ask = Question(network("internvideo-mm-b-16-debug"), LABELS)
     places = find_videos([clips])

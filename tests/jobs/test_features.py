@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from internvideo.curation.scan import Found
 from internvideo.errors import DatasetBusy, UsageError
 from internvideo.jobs.features import Windows, each_written, features, names_of
-from internvideo.jobs.lanes import find_videos
+from internvideo.jobs.named_videos import find_videos
 from internvideo.jobs.prepare import prepare
 from internvideo.store.lock import WriterLock
 from internvideo.video.clips import clips_of

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from internvideo.errors import InternVideoError, MissingVideo, NotAVideo, UsageError, VideoError
 from internvideo.jobs import choice, lanes, prepare
+from internvideo.jobs.named_videos import find_videos
 from internvideo.jobs.classify import Question, each_answer
 from internvideo.jobs.features import Windows, each_written
 from internvideo.jobs.shared_batches import SharedBatches, ahead
@@ -53,7 +54,7 @@ def test_every_door_gives_the_same_tensor(name, network, clips, tmp_path, monkey
         inner = getattr(model, door)
         monkeypatch.setattr(model, door, lambda batch, inner=inner: seen.append(batch.clone()) or inner(batch))
     labels = None if encoder == "forward" else ["a dog", "a cat"]
-    places = lanes.find_videos([path])
+    places = find_videos([path])
     list(each_answer(places, Question(model, labels)))
     list(each_written(places, tmp_path / name, model, windows=Windows(whole=True)))
     with open_video(path) as video:
@@ -128,7 +129,7 @@ def test_a_small_vocabulary_names_the_words_that_it_does_not_know(network, capsy
 
 
 def test_errors_of_one_video_stay_with_it_and_order_is_kept(clips):
-    places = lanes.find_videos([clips / "00001.mp4", clips / "nowhere.mp4", clips / "sub", clips / "00000.mp4"])
+    places = find_videos([clips / "00001.mp4", clips / "nowhere.mp4", clips / "sub", clips / "00000.mp4"])
 
     def work(place, check):
         if place.problem:
@@ -200,13 +201,13 @@ def test_items_made_ahead_come_in_order_with_their_errors():
 
 def test_files_folders_and_patterns_are_found_once_each(clips, tmp_path):
     words = [clips / "00003.mp4", clips, f"{clips}/**/*.mp4"]
-    found = lanes.find_videos(words)
+    found = find_videos(words)
     assert [place.name for place in found] == [
         "00003.mp4", "00000.mp4", "00001.mp4", "00002.mp4", "00004.mp4", "sub/broken.mp4"
     ]  # fmt: skip
-    assert [place.name for place in lanes.find_videos([f"{clips}/s*/*.mp4"])] == ["sub/broken.mp4"]
+    assert [place.name for place in find_videos([f"{clips}/s*/*.mp4"])] == ["sub/broken.mp4"]
     with pytest.raises(UsageError, match="no videos below"):
-        lanes.find_videos([tmp_path])
+        find_videos([tmp_path])
 
 
 def test_the_model_asked_for_comes_first_then_that_of_the_dataset_then_the_best_one_here(monkeypatch, tmp_path):

@@ -14,7 +14,8 @@ from internvideo.errors import VideoError
 from internvideo.jobs.asking import Network
 from internvideo.jobs.classify import Question, each_answer
 from internvideo.jobs.features import Windows, each_written
-from internvideo.jobs.lanes import each_video, find_videos
+from internvideo.jobs.lanes import each_video
+from internvideo.jobs.named_videos import find_videos
 from internvideo.jobs.shared_batches import BATCH, SharedBatches
 
 CPU = torch.device("cpu")

@@ -12,9 +12,8 @@ from internvideo.curation.language.protocol import LanguageModel, RequestRejecte
 from internvideo.curation.language.stage import Made, caption, describe_file, due_work
 from internvideo.curation.scan import Found
 from internvideo.errors import UsageError, VideoError, nearest
-from internvideo.jobs.lanes import find_videos
+from internvideo.jobs.named_videos import find_videos
 from internvideo.jobs.language import ANSWERS, model_of, writing
-from internvideo.jobs.own_captions import OwnCaptioner
 from internvideo.jobs.talk import CountTalk, columns, note
 from internvideo.store.dataset import Dataset
 from internvideo.store.writer import Writer
@@ -27,7 +26,7 @@ def caption_dataset(writer: Writer, dataset: Dataset, recipe: CaptionRecipe, *, 
         raise UsageError(f"captioning: there is no view `{recipe.view}`", nearest(recipe.view, dataset.views()))
     clips = dataset.view(recipe.view) if recipe.view is not None else dataset.clips(recipe.clip_set)
     files = {video: path for video, (path, _) in files_of(dataset).items()}
-    model = OwnCaptioner(recipe.network, recipe.weights) if recipe.network else None
+    model = _network(recipe)
     with writing(recipe, dataset.path / "cache" / ANSWERS, model) as who:
         spec = spec_of(recipe, who.model.identity)
         writer.register(spec)
@@ -43,6 +42,14 @@ def caption_dataset(writer: Writer, dataset: Dataset, recipe: CaptionRecipe, *, 
         if not quiet:
             note(who.said(f"{made.clips:,} clips of {made.videos:,} videos described", made.stopped))
     return made
+
+
+def _network(recipe: CaptionRecipe) -> LanguageModel | None:
+    if not recipe.network:
+        return None
+    from internvideo.jobs.own_captions import OwnCaptioner  # loads torch, which few who curate need
+
+    return OwnCaptioner(recipe.network, recipe.weights)
 
 
 def _questions(recipe: CaptionRecipe) -> int:

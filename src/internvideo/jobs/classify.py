@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from internvideo.curation.scan import Found
 from internvideo.errors import UsageError, VideoError
 from internvideo.jobs.labels import read_labels, read_prompts
-from internvideo.jobs.lanes import each_video, find_videos
+from internvideo.jobs.lanes import each_video
+from internvideo.jobs.named_videos import find_videos
 from internvideo.jobs.prepare import card_of, device_of, encode_texts
 from internvideo.jobs.shared_batches import SharedBatches
 from internvideo.jobs.talk import columns, note

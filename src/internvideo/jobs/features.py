@@ -23,7 +23,8 @@ from torch import Tensor, nn
 
 from internvideo.curation.scan import Found
 from internvideo.errors import ChangedVideo, UsageError, VideoError
-from internvideo.jobs.lanes import each_video, find_videos
+from internvideo.jobs.lanes import each_video
+from internvideo.jobs.named_videos import find_videos
 from internvideo.jobs.prepare import card_of, device_of
 from internvideo.jobs.shared_batches import SharedBatches
 from internvideo.models.internvideo_mm import InternVideoMM

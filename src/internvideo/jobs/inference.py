@@ -10,7 +10,7 @@ from pathlib import Path
 from internvideo.errors import UsageError, VideoError
 from internvideo.jobs.choice import choose_model, say_model
 from internvideo.jobs.classify import Answer, Question, each_answer, say_answer
-from internvideo.jobs.lanes import find_videos
+from internvideo.jobs.named_videos import find_videos
 from internvideo.jobs.prepare import card_of
 from internvideo.jobs.talk import CountTalk, note
 

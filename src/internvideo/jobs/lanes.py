@@ -1,29 +1,20 @@
-"""Many videos through one piece of work: found by file, folder or pattern, done side by side, given back in order.
+"""Many videos through one piece of work: done side by side, given back in order.
 
 On a CPU the videos themselves are what runs side by side: a lane per core decodes and computes one video after the
 other with one thread, so no core waits for another. A single video gets all cores. Answers depend on neither. Where an
 accelerator computes, lanes decode and share its batches.
 """
 
-# Names may be patterns, bytes, or too long for any file:
-# ruff: noqa: PTH100, PTH110, PTH120, PTH207
-
-import glob
-import os
-import re
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import replace
 from typing import TypeVar
 
 import torch
 
-from internvideo.curation.scan import Found, scan
-from internvideo.errors import MissingVideo, UsageError, VideoError
+from internvideo.errors import VideoError
 from internvideo.jobs.shared_batches import SharedBatches
-from internvideo.video.opening import PathLike, display_name
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -31,39 +22,6 @@ R = TypeVar("R")
 
 class Stopped(Exception):
     """Nobody waits for this any more."""
-
-
-def find_videos(words: Sequence[PathLike]) -> list[Found]:
-    """Videos named by files, folders (with all below) and patterns such as `clips/**/*.mp4`, each once, in order.
-
-    What is named but not there is found too, with its problem. Raises UsageError if there is nothing at all.
-    """
-    found: dict[bytes, Found] = {}
-    for word in map(os.fsdecode, words):
-        if os.path.lexists(word):
-            places = _at(word)
-        else:
-            matches = sorted(glob.glob(word, recursive=True)) or [word]
-            begin = os.path.dirname(re.split(r"[*?[]", word)[0])  # the folder that a pattern begins in
-            root = os.fsencode(os.path.abspath(begin))
-            places = [_below(root, place) for match in matches for place in _at(match)]
-        found |= {place.path: place for place in places if place.path not in found}
-    if not found:
-        where = ", ".join(map(display_name, words))
-        raise UsageError(f"no videos below {where}", "files are recognised by their suffix, such as .mp4")
-    return list(found.values())
-
-
-def _below(root: bytes, place: Found) -> Found:
-    return replace(place, root=root, relative=os.path.relpath(place.path, root).replace(os.fsencode(os.sep), b"/"))
-
-
-def _at(path: str) -> list[Found]:
-    if os.path.exists(path):
-        return list(scan([path]))
-    root, name = os.path.split(os.path.abspath(os.fsencode(path)))
-    problem = MissingVideo(f"there is no file `{display_name(path)}`", "check the path or the pattern")
-    return [Found(root, name, problem=problem)]
 
 
 def each_video(

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from internvideo.curation.language.protocol import Answer, Request, RequestRejected
 from internvideo.errors import UsageError, VideoError, pick
 from internvideo.jobs.choice import choose_model, say_model
-from internvideo.jobs.lanes import find_videos
+from internvideo.jobs.named_videos import find_videos
 from internvideo.jobs.prepare import card_of, device_of, prepare
 from internvideo.jobs.talk import note
 from internvideo.models.decoding import greedy_ids
