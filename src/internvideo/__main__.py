@@ -17,8 +17,8 @@ def command() -> None:
     Python does at an exit is done here: other threads end, what was registered runs, what was printed is written.
     """
     code = main()
-    threading._shutdown()  # type: ignore[attr-defined]  # noqa: SLF001  # nothing public lets pools of threads end
-    atexit._run_exitfuncs()  # noqa: SLF001
+    threading._shutdown()  # type: ignore[attr-defined]  # nothing public lets pools of threads end
+    atexit._run_exitfuncs()
     try:
         sys.stdout.flush()
     except BrokenPipeError:  # the reader of a pipe has gone

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from internvideo.errors import InternVideoError, MissingVideo, NotAVideo, UsageError, VideoError
 from internvideo.jobs import choice, lanes, prepare
-from internvideo.jobs.named_videos import find_videos
 from internvideo.jobs.classify import Question, each_answer
 from internvideo.jobs.features import Windows, each_written
+from internvideo.jobs.named_videos import find_videos
 from internvideo.jobs.shared_batches import SharedBatches, ahead
 from internvideo.records import Span
 from internvideo.text.tokenizer import tokenizer

@@ -12,8 +12,8 @@ from internvideo.curation.language.protocol import LanguageModel, RequestRejecte
 from internvideo.curation.language.stage import Made, caption, describe_file, due_work
 from internvideo.curation.scan import Found
 from internvideo.errors import UsageError, VideoError, nearest
-from internvideo.jobs.named_videos import find_videos
 from internvideo.jobs.language import ANSWERS, model_of, writing
+from internvideo.jobs.named_videos import find_videos
 from internvideo.jobs.talk import CountTalk, columns, note
 from internvideo.store.dataset import Dataset
 from internvideo.store.writer import Writer
