@@ -54,6 +54,10 @@ bench: $(READY) $(BENCH_READY) ## paired benchmarks against named peers; prints 
 	@$(RUN)python benchmarks/train_step.py
 	@$(RUN)python benchmarks/loss_memory.py
 	@$(RUN)python benchmarks/feed.py
+	@$(RUN)python benchmarks/index.py
+	@$(RUN)python benchmarks/search.py
+	@$(RUN)python benchmarks/serve.py
+	@$(RUN)python benchmarks/localisation.py
 
 docs: $(READY) ## write the generated pages
 	@$(RUN)python -m internvideo.app.reference docs/reference/cli.md
