@@ -167,3 +167,20 @@ def test_coded_frames_keep_brightness_and_lose_the_edges_of_colours():
     assert spread(coded @ luma) > 0.5 * spread(plain @ luma)  # sensor noise goes, edges stay
     for channel in (0, 2):  # red and blue without brightness: what is stored at half the resolution
         assert spread(coded[..., channel] - coded @ luma) < 0.25 * spread(plain[..., channel] - plain @ luma)
+
+
+@settings(max_examples=30, deadline=None)
+@given(numbers, st.floats(1.01, 4))
+def test_an_enlarged_thing_does_the_same_and_shows_more(number, times):
+    plain, large = (Drawing(plot="single", enlarged=e).scene(number) for e in (1.0, times))
+    (one,), (other,) = plain.things, large.things
+    assert meaning(plain) == meaning(large) and caption(plain) == caption(large)
+    assert 0.8 * times <= other.size / one.size <= 1.1 * times
+    assert abs(other.x) <= abs(one.x) and abs(other.y) <= abs(one.y)
+    assert replace(other, size=one.size, x=one.x, y=one.y) == one and replace(large, things=plain.things) == plain
+
+
+@pytest.mark.parametrize("options", [{"enlarged": 2.0}, {"enlarged": 0.5, "plot": "single"}])
+def test_only_single_things_are_enlarged_and_never_made_small(options):
+    with pytest.raises(UsageError, match="enlarged"):
+        DrawnScenes(Drawing(**options), 3)

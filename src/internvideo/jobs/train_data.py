@@ -69,6 +69,7 @@ def draw_moving_shapes(
     seed: int = 0,
     motions: Sequence[str] = (),
     coded: bool = False,
+    enlarged: float = 1.0,
 ) -> Samples:
     """The first scenes of a `Drawing`, which are drawn whenever they are looked at: no files. path, root: not used."""
     what = Drawing(
@@ -82,6 +83,7 @@ def draw_moving_shapes(
         seed=seed,
         motions=tuple(motions),
         coded=coded,
+        enlarged=enlarged,
     )
     return DrawnScenes(what, clips)
 
