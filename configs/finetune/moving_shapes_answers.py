@@ -14,7 +14,7 @@ from internvideo.training.recipe import CorpusRecipe, TrainRecipe, beside
 
 # One token per place for all of the time, behind convolutions.
 NETWORK = (
-    *("base.video.size=64", "base.video.tubelet=16", "base.video.patch=16", "base.video.patches=convolutional"),
+    *("base.video.size=80", "base.video.tubelet=16", "base.video.patch=16", "base.video.patches=convolutional"),
     *("base.video.depth=4", "base.video.heads=4", "base.video.width=128", "base.video.global_layers=2,3"),
     *("base.video.global_heads=4", "base.video.global_dropout=0.0", "dropout=0.1"),
     *("base.captioner.video_width=128", "base.captioner.queries=32", "base.captioner.depth=2"),
@@ -24,16 +24,16 @@ NETWORK = (
 def config() -> TrainRecipe:
     base = beside(__file__, "moving_shapes_recognition.py")
 
-    def questions(corpus: CorpusRecipe, **options: object) -> CorpusRecipe:
-        return replace(corpus, options={**corpus.options, "says": "question", **options})
+    def questions(corpus: CorpusRecipe) -> CorpusRecipe:
+        return replace(corpus, options={**corpus.options, "says": "question"})
 
     assert base.held_out is not None
     return replace(
         base,
         model="internvideo-mm-b-16-answer-debug",
         network=NETWORK,
-        preprocess=("frame_count=16", "frames=middle", "short_side=64"),
-        corpora=(questions(base.corpora[0], clips=64_000),),
+        preprocess=("frame_count=16", "frames=middle", "short_side=80"),
+        corpora=tuple(questions(corpus) for corpus in base.corpora),
         held_out=questions(base.held_out),
         objective=Answer(classes=66),
         optimiser=replace(base.optimiser, weight_decay=0.01),

@@ -17,7 +17,7 @@ def config() -> TrainRecipe:
     base = beside(__file__, "moving_shapes_recognition.py")
 
     def scenes(name: str, **options: object) -> CorpusRecipe:
-        return replace(base.corpora[0], name=name, options={**base.corpora[0].options, **options})
+        return replace(base.corpora[-1], name=name, options={**base.corpora[-1].options, **options})
 
     return replace(
         base,

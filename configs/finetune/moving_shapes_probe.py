@@ -20,5 +20,5 @@ def config() -> TrainRecipe:
         network=("attentive=true",),
         frozen=("^video",),
         preprocess=(),
-        corpora=(replace(base.corpora[0], options={"plot": "single", "clips": 16_000}),),
+        corpora=(replace(base.corpora[-1], options={"plot": "single", "coded": True, "clips": 16_000}),),
     )

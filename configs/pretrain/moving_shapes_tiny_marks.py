@@ -1,10 +1,11 @@
-"""`viclip-tiny`, sixth stage: which way a thing spins. Its mark is a few pixels wide and is not found by looking longer;
-where things are large it is found within 100 steps, and followed from there to where they are small.
+"""`viclip-tiny`, sixth stage: which way a thing spins. The mark that tells it is a few pixels wide and is not found by
+looking longer; where things are large it is found within 100 steps, and followed to where they are small.
 
 Run     internvideo train configs/pretrain/moving_shapes_tiny_marks.py --out marks
         after moving_shapes_tiny_spins.py --out spins, of which it takes the video tower
 Cost    61,440 clips; 7 minutes on two shared cores
-Expect  of lists named `spins`, motion and speed together are right in half of the clips at first, in nine of ten at the end
+Expect  of lists named `spins`, motion and speed together are right in half of the clips at first, at last in nine of
+        ten
 """
 
 from dataclasses import replace

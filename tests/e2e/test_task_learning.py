@@ -34,7 +34,13 @@ class Lesson:
 
 LESSONS = {
     "recognition": Lesson(
-        ("recognition",), "top-1", 95, "sampling", 6.25, short=("corpora.motions.options.clips=6400",), least=30
+        ("recognition",),
+        "top-1",
+        95,
+        "sampling",
+        6.25,
+        short=tuple(f"corpora.{name}.options.clips=1600" for name in ("huge", "large", "larger", "motions")),
+        least=30,
     ),
     "open_set": Lesson(("open-set",), "AUROC", 90, "sampling", 50),
     "answers": Lesson(("question-answering", "data.plot=single"), "accuracy", 90, "sees", 28),

@@ -64,7 +64,7 @@ def test_every_small_network_runs_and_is_loaded_back_from_our_own_file(name, tmp
             answers = [m(video, torch.tensor([[0, 7]])) for m in (model, again)]
         elif name.endswith("answer-debug"):
             answers = [m(video, torch.tensor([[5, 49407, 0]])) for m in (model, again)]
-        elif name.endswith(("ava-debug", "contact-debug")):
+        elif name.endswith(("ava-debug", "contact-debug", "tiny-boxes-debug")):
             answers = [m(video, torch.tensor([[0.1, 0.2, 0.7, 0.9]]), torch.tensor([0])) for m in (model, again)]
         elif name.startswith("navigator"):
             words = torch.tensor([[3, 4, 0]])

@@ -20,7 +20,7 @@ def head_network(recipe: HeadRecipe, **fitted: Any) -> nn.Module:
     own = cast(Any, network).config
     known = {name: value for name, value in fitted.items() if hasattr(own, name)}
     of_base = {name.removesuffix("_of_base"): value for name, value in fitted.items() if name.endswith("_of_base")}
-    if of_base:
+    if of_base and hasattr(own, "base"):
         known["base"] = replace(own.base, **of_base)
     config = override(replace(own, **known), recipe.network)
     if recipe.weights is not None and config != cast(Any, network).config:

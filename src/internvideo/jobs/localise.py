@@ -22,7 +22,7 @@ from internvideo.jobs.localise_video import COLOURS, Stretch, write_annotated
 from internvideo.jobs.prepare import card_of
 from internvideo.jobs.talk import columns, note
 from internvideo.models.query_head import QueryHead
-from internvideo.models.spatial_head import SpatialClassifier
+from internvideo.models.spatial_head import BoxReader
 from internvideo.models.temporal_head import TemporalHead
 from internvideo.ops.spans import Decoding
 from internvideo.ops.suppression import Suppression
@@ -188,9 +188,9 @@ def run_localise(
 ) -> tuple[list[Located | Keyframes], int]:
     """All videos, and the exit code: 1 if some cannot be used, 3 if none can."""
     reader = choose_model(head_name, head, device=device or "cpu")
-    if not isinstance(reader, TemporalHead | QueryHead | SpatialClassifier):
+    if not isinstance(reader, TemporalHead | QueryHead | BoxReader):
         raise UsageError(f"`{head_name}` finds nothing in videos", "--head-model actionformer-thumos14 and the like")
-    network = None if isinstance(reader, SpatialClassifier) else choose_model(model, weights, device=device)
+    network = None if isinstance(reader, BoxReader) else choose_model(model, weights, device=device)
     if network is not None:
         say_model(network)
     found: list[Located | Keyframes] = []
@@ -198,7 +198,7 @@ def run_localise(
     for number, video in enumerate(videos):
         drawn = [_numbered(path, number) if len(videos) > 1 else path for path in (picture, film)]
         try:
-            if isinstance(reader, SpatialClassifier):
+            if isinstance(reader, BoxReader):
                 found.append(name_boxes(video, reader, boxes, labels=labels, least=least, film=drawn[1]))
             else:
                 names = [labels[number] for number in sorted(labels)] if isinstance(labels, Mapping) else labels

@@ -10,7 +10,7 @@ from internvideo.errors import UsageError
 from internvideo.jobs.asking import Network
 from internvideo.jobs.localise_video import Named, write_annotated
 from internvideo.jobs.talk import columns, note
-from internvideo.models.spatial_head import SpatialClassifier
+from internvideo.models.spatial_head import BoxReader
 from internvideo.tasks.predictions import Boxes
 from internvideo.tasks.spatial import SpatialLocalisation
 
@@ -50,7 +50,7 @@ class Keyframes:
 
 def name_boxes(
     video: str,
-    head: SpatialClassifier,
+    head: BoxReader,
     boxes: str,
     *,
     labels: Sequence[str] | Mapping[int, str] = (),
@@ -65,7 +65,7 @@ def name_boxes(
     if not boxes:
         raise UsageError("where are the persons?", "--boxes FILE of a person detector: docs/guides/localise.md")
     frames = _boxes_of(Path(video).stem, boxes)
-    plain = [f"action {kind}" for kind in range(1, head.config.base.classes + 1)]
+    plain = [f"action {kind}" for kind in range(1, head.classes + 1)]
     names = dict(labels) if isinstance(labels, Mapping) else dict(enumerate(labels or plain, start=1))
     task = SpatialLocalisation(frames=frames, classes=names, paths={Path(video).stem: video})
     by_name = {frame.name: frame for frame in frames}

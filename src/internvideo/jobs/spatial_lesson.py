@@ -14,7 +14,7 @@ from internvideo.jobs.asking import Network
 from internvideo.jobs.head_networks import head_network
 from internvideo.jobs.prepare import card_of
 from internvideo.jobs.talk import note
-from internvideo.models.spatial_head import SpatialClassifier
+from internvideo.models.spatial_head import BoxReader
 from internvideo.records import Preprocess
 from internvideo.tasks.data import Data
 from internvideo.tasks.predictions import Record
@@ -48,23 +48,23 @@ class SpatialLesson:
         """As many classes as the label map numbers, also those that do not count."""
         highest = max(self.task.classes)
         network = head_network(self.recipe)
-        if cast(SpatialClassifier, network).config.base.classes < highest:
-            return head_network(self.recipe, classes_of_base=highest)
+        if cast(BoxReader, network).classes < highest:
+            return head_network(self.recipe, classes_of_base=highest, classes=highest)
         return network
 
     def batch(self, network: nn.Module, numbers: list[int], rngs: list[np.random.Generator]) -> dict[str, Any]:
         """Pictures are cut, mirrored and coloured at random as the recipe says, with their boxes."""
-        head, how = cast(SpatialClassifier, network), card_of(network).preprocess
+        head, how = cast(BoxReader, network), card_of(network).preprocess
         clips, boxes, kinds = [], [], []
         for number, rng in zip(numbers, rngs, strict=True):
             clip, own, stays = self._view(number, how, rng)
             clips.append(clip)
             boxes.append(own)
-            named = torch.zeros(len(own), head.config.base.classes)
+            named = torch.zeros(len(own), head.classes)
             for row, place in enumerate(np.flatnonzero(stays).tolist()):
                 named[row, [kind - 1 for kind in sorted(self.frames[number].actions[place])]] = 1
             kinds.append(named)
-        video, placed, owner = padded(clips, boxes, head.config.base.clip.patch)
+        video, placed, owner = padded(clips, boxes, head.patch)
         return {"video": video, "boxes": placed, "owner": owner, "kinds": torch.cat(kinds)}
 
     def _view(

@@ -22,7 +22,7 @@ from internvideo.models.cross_model import CrossModel
 from internvideo.models.meta import shapes_only
 from internvideo.models.navigator import Navigator
 from internvideo.models.query_head import QueryHead
-from internvideo.models.spatial_head import SpatialClassifier
+from internvideo.models.spatial_head import BoxReader
 from internvideo.models.temporal_head import TemporalHead
 from internvideo.models.video_answer import VideoAnswer
 from internvideo.models.videomae import VideoMAE
@@ -85,7 +85,7 @@ def _run(model: nn.Module, clip: Tensor) -> object:
         return model(clip, cubes[:, :kept], cubes[:, kept:])
     if isinstance(model, VideoAnswer):
         return model(clip, torch.zeros(1, model.config.base.text.context, dtype=torch.int64))
-    if isinstance(model, SpatialClassifier | ContactHead):
+    if isinstance(model, BoxReader | ContactHead):
         side = 16 * -(-clip.shape[-1] // 16)
         video = clip.new_empty(*clip.shape[:3], side, side)
         return model(video, torch.zeros(1, 4), torch.zeros(1, dtype=torch.int64))

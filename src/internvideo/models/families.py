@@ -103,6 +103,7 @@ FAMILIES: Mapping[str, Family] = {
         ),
         Family("viclip-classifier", PREPROCESS["viclip"], VICLIP_LICENCE),
         Family("viclip-tiny-classifier", PREPROCESS["moving-shapes"], OWN, notice=LABORATORY),
+        Family("viclip-tiny-boxes", PREPROCESS["moving-shapes"], Licence("no weights were published")),
         Family("viclip-nano", PREPROCESS["moving-shapes"], Licence("no weights were published")),
         Family("videomae", PREPROCESS["videomae"], UNSTATED),
         Family("internvideo-mm", PREPROCESS["internvideo-mm-demo"], UNSTATED, 77, "probabilities"),

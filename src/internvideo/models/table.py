@@ -16,6 +16,7 @@ from internvideo.models import (
     navigator,
     query_head,
     spatial_head,
+    spatial_tower,
     temporal_head,
     uniformerv2,
     viclip,
@@ -339,6 +340,22 @@ def _spatial(config: spatial_head.SpatialConfig) -> Model:
     return _on_encoder("videomae-ava", kind, config, _of_ava, infer, new, spatial_head.LAYOUTS)
 
 
+def _spatial_tower(config: spatial_tower.SpatialTowerConfig) -> Model:
+    kind, infer = spatial_tower.SpatialTower, spatial_tower.infer_config
+    return _model(
+        "viclip-tiny-boxes",
+        kind,
+        kind,
+        config,
+        lambda config: (config.video.size, config.video.frames),
+        infer,
+        begun=lambda layout, weights: "text.positions" in weights,
+        others={**viclip.LAYOUTS, "own-towers": (("captioner.", "captioner."),)},
+        start=spatial_tower.start,
+        new=("head.", "video.times"),
+    )
+
+
 def _of_ava(config: spatial_head.SpatialConfig) -> ClipShape:
     """Whole pictures, an eighth larger than the squares of pre-training (published: 256 for 224)."""
     return round(config.base.clip.size * 8 / 7), config.base.clip.frames
@@ -399,6 +416,7 @@ MODELS: Mapping[str, Model] = {
     "videomae-l-16-ava": _spatial(spatial_head.SPATIAL_L),
     "videomae-h-16-ava": _spatial(spatial_head.SPATIAL_H),
     "videomae-tiny-12-ava": _spatial(spatial_head.SPATIAL_TINY),
+    "viclip-tiny-boxes": _spatial_tower(spatial_tower.SPATIAL_TOWER_TINY),
     "videomae-l-16-contact": _contact(contact_head.CONTACT_L),
     "videomae-b-16-boxes": _detector(box_detector.DETECTOR_B),
     "videomae-l-16-boxes": _detector(box_detector.DETECTOR_L),
@@ -450,6 +468,7 @@ MODELS: Mapping[str, Model] = {
         f"videomae-{size}-ava-debug": _spatial(spatial_head.SPATIAL_DEBUG)
         for size in ("b-16", "l-16", "h-16", "tiny-12")
     },
+    "viclip-tiny-boxes-debug": _spatial_tower(spatial_tower.SPATIAL_TOWER_DEBUG),
     "videomae-l-16-contact-debug": _contact(contact_head.CONTACT_DEBUG),
     **{f"videomae-{size}-16-boxes-debug": _detector(box_detector.DETECTOR_DEBUG) for size in "bl"},
     **{f"videomae-{size}-16-hands-debug": _of_whole(videomae.CLASSIFIER_DEBUG, 20) for size in "bl"},

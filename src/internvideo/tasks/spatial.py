@@ -20,7 +20,7 @@ from internvideo.datasets.folders import VIDEO_SUFFIXES
 from internvideo.datasets.sample import Sample, uid_of
 from internvideo.errors import NoFrames, UsageError
 from internvideo.metrics.detection import Regions, frame_map
-from internvideo.models.spatial_head import SpatialClassifier
+from internvideo.models.spatial_head import BoxReader
 from internvideo.ops.boxes import widen
 from internvideo.records import Preprocess
 from internvideo.tasks.data import Data
@@ -119,7 +119,7 @@ class SpatialLocalisation(OneAnswer):
     @torch.inference_mode()
     def predict(self, asked: Asked, examples: Sequence[Example]) -> Iterator[Record]:
         network = asked.network
-        if not isinstance(network, SpatialClassifier):
+        if not isinstance(network, BoxReader):
             raise UsageError(f"`{asked.card.name}` names no boxes", "--model videomae-b-16-ava and the like")
         by_name = asked.once("keyframes by name", lambda: {each.name: each for each in self.frames})
         device = next(network.parameters()).device
@@ -132,7 +132,7 @@ class SpatialLocalisation(OneAnswer):
                 continue
             clip = keyframe_clip(example.sample.path, second, asked.card.preprocess, self.protocol.stride)
             wide = boxes if self.persons is None else widen(torch.from_numpy(boxes)).numpy()
-            batch, placed, owner = padded([clip], [wide], network.config.base.clip.patch)
+            batch, placed, owner = padded([clip], [wide], network.patch)
             logits = network(batch.to(device), placed.to(device), owner.to(device))
             likely = logits.float().sigmoid().cpu().numpy() * scores[:, None]
             rows, kinds = np.nonzero(likely >= self.protocol.lowest)

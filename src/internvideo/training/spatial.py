@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F  # noqa: N812
 from torch import nn
 
-from internvideo.models.spatial_head import SpatialClassifier
+from internvideo.models.spatial_head import BoxReader
 from internvideo.ops.boxes import shake
 from internvideo.training.objectives import Batch, Look, Objective
 
@@ -29,6 +29,6 @@ class NameBoxes(Objective):
         if self.shaken and model.training:
             draw = torch.Generator().manual_seed(int(rng.integers(2**63)))
             boxes = shake(boxes.cpu(), draw, (self.shaken, self.shaken / 2)).to(boxes)
-        logits = cast(SpatialClassifier, model)(batch["video"], boxes, batch["owner"])
+        logits = cast(BoxReader, model)(batch["video"], boxes, batch["owner"])
         loss = F.binary_cross_entropy_with_logits(logits.float(), batch["kinds"])
         return Look(loss * len(boxes) if self.per_box else loss, (), {"entropy": loss.detach()})
