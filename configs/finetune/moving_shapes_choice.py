@@ -24,7 +24,7 @@ def config() -> TrainRecipe:
         model="viclip-tiny",
         network=(*base.network, "captioner=none"),
         part_weights={"video": ("viclip-tiny-classifier", "recognition/model")},
-        corpora=(scenes("motions", clips=12_800, says="motion"), scenes("twins", clips=25_600, twins=4)),
+        corpora=(scenes("deeds", clips=12_800, says="motion"), scenes("twins", clips=25_600, twins=4)),
         shuffle=False,  # one list after the other
         objective=Contrastive(),
     )

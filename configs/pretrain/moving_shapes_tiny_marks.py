@@ -28,12 +28,13 @@ def config() -> TrainRecipe:
             shapes(f"{name} {seed}", steps, seed, options)
             for seed, times in enumerate(ENLARGED, start=120)
             for name, steps, options in (
-                ("spins", 15, {"motions": TURNING[2:], "enlarged": times}),
+                ("spins", 15, {"motions": TURNING[2:], "enlarged": times, "balanced": True}),
                 ("any", 5, {}),
             )
         ),
         # Motion and speed as one class: at 8 frames a quick star looks like a slow one that spins the other way
         objective=ClassifyParts(parts=(PARTS["shape"], PARTS["colour"], PARTS["motion"] * PARTS["speed"])),
+        held_out=shapes("spins of others", 1, 7, {"motions": TURNING[2:], "split": "validation", "clips": 256}),
         optimiser=replace(base.optimiser, rate=6e-4),
     )
 

@@ -24,7 +24,7 @@ def config() -> TrainRecipe:
             shapes(name, steps, 150 + seed, options)
             for seed in range(1, 6)
             for name, steps, options in (
-                ("spins", 25, {"plot": "single", "motions": TURNING[2:], "twins": 4}),
+                ("spins", 25, {"plot": "single", "motions": TURNING[2:], "twins": 4, "balanced": True}),
                 ("shapes", 25, {"twins": 4, "differ": "shapes"}),
                 ("twins", 18, {"twins": 4}),
                 ("orders", 11, {"plot": "in order", "twins": 2}),

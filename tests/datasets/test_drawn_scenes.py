@@ -12,7 +12,16 @@ from internvideo.datasets.moving_shapes import caption, render, scene
 from internvideo.datasets.moving_shapes.listed import PARTS, Drawing, DrawnScenes
 from internvideo.datasets.moving_shapes.quiz import ANSWERS, open_questions
 from internvideo.datasets.moving_shapes.wording import ADVERBS, PHRASES, meaning
-from internvideo.datasets.moving_shapes.world import COLOURS, MOTIONS, PLOTS, SHAPES, SPEEDS, combinations, turn_of
+from internvideo.datasets.moving_shapes.world import (
+    COLOURS,
+    MOTIONS,
+    PLOTS,
+    SHAPES,
+    SPEEDS,
+    TURNING,
+    combinations,
+    turn_of,
+)
 from internvideo.datasets.pixels import frames_of
 from internvideo.datasets.sample import Samples, coverage
 from internvideo.errors import UsageError
@@ -184,3 +193,20 @@ def test_an_enlarged_thing_does_the_same_and_shows_more(number, times):
 def test_only_single_things_are_enlarged_and_never_made_small(options):
     with pytest.raises(UsageError, match="enlarged"):
         DrawnScenes(Drawing(**options), 3)
+
+
+@settings(max_examples=40, deadline=None)
+@given(numbers, st.sampled_from(("train", "test")))
+def test_in_balance_a_thing_does_not_tell_its_motion(number, split):
+    spins = TURNING[2:]
+    drawing = Drawing(split=split, plot="single", motions=spins, balanced=True)
+    (one,) = meaning(drawing.scene(number)).parts
+    assert one.motion == Drawing(split=split, plot="single", motions=spins).scene(number).label
+    assert all(replace(one, motion=motion) in combinations(split) for motion in spins)
+    assert frames_of(DrawnScenes(drawing, number + 1)[number], lambda count: [0]).shape == (1, 96, 96, 3)
+
+
+@pytest.mark.parametrize("motions", [(), MOTIONS])
+def test_balance_that_cannot_be_is_refused(motions):
+    with pytest.raises(UsageError, match="balanced"):
+        DrawnScenes(Drawing(plot="single", motions=motions, balanced=True), 3)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from internvideo.search.arrays import Coder
-from internvideo.search.scan import Bytes, Exact, Graph, recall
+from internvideo.search.scan import GRAPH_LOOKS, GRAPH_RECALL, Bytes, Exact, Graph, moved_queries, recall
 
 faiss = pytest.importorskip("faiss")
 
@@ -51,6 +51,19 @@ def test_bytes_and_graph_miss_at_most_one_in_a_hundred_and_tell_true_scores(clus
         assert (scan.best(queries[0], 10, allowed)[0] % 2 == 0).all()
         few = np.isin(np.arange(4000), [5, 9])
         assert set(scan.best(queries[0], 10, few)[0].tolist()) == {5, 9}
+
+
+def test_a_graph_looks_no_farther_than_it_must_and_remembers(tmp_path):
+    looks = {}
+    for name, held in (("easy", vectors(0, 3000, 64, 60)), ("hard", vectors(0, 3000, 96, 0))):
+        exact, coder = Exact([held]), Coder.fitted(held)
+        graph = Graph.build(exact, [held], coder, tmp_path / name)
+        kept = Graph(exact, faiss.read_index(str(tmp_path / name)), coder)
+        queries = moved_queries(exact, 60, seed=9)
+        assert [kept.best(q, 10)[0].tolist() for q in queries] == [graph.best(q, 10)[0].tolist() for q in queries]
+        looks[name] = kept._index.hnsw.efSearch
+        assert looks[name] in GRAPH_LOOKS and recall(kept, exact, queries)[0] >= GRAPH_RECALL - 0.015
+    assert looks["easy"] < looks["hard"]
 
 
 @given(st.integers(0, 99), st.sampled_from([2, 17]), st.floats(0.01, 30))

@@ -70,6 +70,7 @@ def draw_moving_shapes(
     motions: Sequence[str] = (),
     coded: bool = False,
     enlarged: float = 1.0,
+    balanced: bool = False,
 ) -> Samples:
     """The first scenes of a `Drawing`, which are drawn whenever they are looked at: no files. path, root: not used."""
     what = Drawing(
@@ -84,6 +85,7 @@ def draw_moving_shapes(
         motions=tuple(motions),
         coded=coded,
         enlarged=enlarged,
+        balanced=balanced,
     )
     return DrawnScenes(what, clips)
 

@@ -15,7 +15,9 @@ from internvideo.errors import MissingExtra
 from internvideo.search.arrays import Coder, Part
 
 REFINE = 10  # rows of which the exact score is looked up, per row wanted
-GRAPH_LINKS, GRAPH_BUILD, GRAPH_SEARCH = 32, 120, 128
+GRAPH_LINKS, GRAPH_BUILD, GRAPH_REFINE = 32, 120, 3
+GRAPH_LOOKS = (32, 48, 64, 96, 128, 192, 256, 384, 512)  # rows kept in sight while links are followed
+GRAPH_RECALL, GRAPH_TRIED, TOP = 0.995, 128, 10  # of the best ten: what is enough, and on how many queries it is tried
 GRAPH_PAYS = 300_000  # vectors from which on a graph is worth its memory and its time to build
 Best = tuple[np.ndarray, np.ndarray]  # (n,) int64 rows and (n,) float32 scores, best first
 
@@ -41,6 +43,9 @@ class Exact:
         self._parts = [part for part in parts if len(part)]
         self._starts = np.cumsum([0, *(len(part) for part in self._parts)])
         self._error = self._measured_error()
+
+    def __len__(self) -> int:
+        return int(self._starts[-1])
 
     def best(self, query: np.ndarray, count: int, allowed: np.ndarray | None = None) -> Best:
         scores = self.scores(query)
@@ -119,15 +124,39 @@ class Graph:
         for part in parts:
             for start in range(0, len(part), 16_384):
                 index.add((part[start : start + 16_384].astype(np.float32) - coder.middle) / coder.step)
+        graph = cls(exact, index, coder)
+        graph._look_as_far_as_needed()
         faiss.write_index(index, str(path))
-        return cls(exact, index, coder)
+        return graph
+
+    def _look_as_far_as_needed(self) -> None:
+        """Keeps as many rows in sight as it takes to find enough of the true best; the file of the index says so."""
+        queries = moved_queries(self._exact, GRAPH_TRIED)
+        truths = [set(self._exact.best(query, TOP)[0].tolist()) for query in queries]
+        for looks in GRAPH_LOOKS:
+            self._index.hnsw.efSearch = looks
+            found = [self.best(query, TOP)[0].tolist() for query in queries]
+            hits = sum(len(truth.intersection(rows)) for truth, rows in zip(truths, found, strict=True))
+            if hits >= GRAPH_RECALL * sum(map(len, truths)):
+                return
 
     def best(self, query: np.ndarray, count: int, allowed: np.ndarray | None = None) -> Best:
         if allowed is not None and 5 * int(allowed.sum()) < len(allowed):
             return self._exact.best(query, count, allowed)
-        self._index.hnsw.efSearch = max(GRAPH_SEARCH, 2 * count)
-        rows = _ask(self._index, query * self._coder.step, 2 * count, allowed)
+        rows = _ask(self._index, query * self._coder.step, GRAPH_REFINE * count, allowed)
         return _first(rows, self._exact.exact(query, rows), count)
+
+
+def moved_queries(exact: Exact, count: int, seed: int = 0) -> list[np.ndarray]:
+    """Unit vectors (D,) float32 in the neighbourhood of rows: every second one near (cosine 0.9), the others as far
+    (0.55) as sentences are from what they describe."""
+    rng = np.random.default_rng(seed)
+    queries = []
+    for number, row in enumerate(rng.choice(len(exact), min(count, len(exact)), replace=False)):
+        vector = exact.vector(int(row))
+        moved = vector + rng.normal(0, (0.5, 1.5)[number % 2] / len(vector) ** 0.5, len(vector))
+        queries.append((moved / np.linalg.norm(moved)).astype(np.float32))
+    return queries
 
 
 def recall(scan: Scan, exact: Exact, queries: Sequence[np.ndarray], count: int = 10) -> tuple[float, float]:
@@ -165,14 +194,12 @@ def _ask(index: Any, query: np.ndarray, count: int, allowed: np.ndarray | None) 
     """Faiss compares bytes with a query of whole numbers, so it is stretched to their range: the order is the same."""
     faiss = faiss_module()
     query = query * (127 / max(float(np.abs(query).max()), 1e-12))
-    parameters = None
-    if allowed is not None:
-        bits = np.packbits(allowed, bitorder="little")
-        selector = faiss.IDSelectorBitmap(bits)
-        kind = faiss.SearchParametersHNSW if hasattr(index, "hnsw") else faiss.SearchParameters
-        parameters = kind(sel=selector)
-        if hasattr(index, "hnsw"):
-            parameters.efSearch = index.hnsw.efSearch
+    selector = None if allowed is None else faiss.IDSelectorBitmap(np.packbits(allowed, bitorder="little"))
+    if hasattr(index, "hnsw"):
+        parameters = faiss.SearchParametersHNSW(sel=selector)
+        parameters.efSearch = max(index.hnsw.efSearch, count)
+    else:
+        parameters = faiss.SearchParameters(sel=selector)
     _, rows = index.search(query.astype(np.float32)[None], min(count, max(index.ntotal, 1)), params=parameters)
     return np.asarray(rows[0][rows[0] >= 0])
 

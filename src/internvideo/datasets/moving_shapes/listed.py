@@ -9,6 +9,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
+from functools import cache
 from io import BytesIO
 from typing import Literal, overload
 
@@ -58,7 +59,9 @@ class Drawing:
     that is trained without sees edges that no file has. seed: another one gives other scenes. motions: these alone, in
     equal numbers, of scenes with one thing; () is all. enlarged: of scenes with one thing, it is 0.8 to 1.1 times so
     many times as large and nearer to the middle: which way a thing spins is told by a mark of a few pixels, which is
-    found where it is large, and then followed to where it is small.
+    found where it is large, and then followed to where it is small. balanced: only things that the split may show with
+    each of `motions` at that speed. Otherwise what a thing looks like tells which motions are left for the other
+    splits: what is learned of that is wrong there in every case.
     """
 
     split: Split = "train"
@@ -72,6 +75,7 @@ class Drawing:
     motions: tuple[str, ...] = ()
     coded: bool = False
     enlarged: float = 1.0
+    balanced: bool = False
 
     def scene(self, number: int) -> Scene:
         """Number `number` of the list."""
@@ -79,6 +83,8 @@ class Drawing:
         if self.motions:
             group = turn_of(self.split, self.seed, self.motions, group)
         first = scene(self.split, group, seed=self.seed, plot=self.plot or None, seconds=self.seconds)
+        if self.balanced:
+            first = _balanced(first, self.split, self.motions)
         one = _twin(first, place, self.split, self.differ) if place else first
         return one if self.enlarged == 1 else _enlarged(one, self.enlarged)
 
@@ -98,6 +104,10 @@ class DrawnScenes(Samples):
             )
         if not 1 <= drawing.enlarged <= 4:
             raise UsageError(f"`enlarged` is {drawing.enlarged}", "1 (as large as things are) to 4")
+        if drawing.balanced and not _in_balance(drawing.split, drawing.motions):
+            raise UsageError(
+                "`balanced` needs `motions` that some thing of the split has all of", "motions of two or four kinds"
+            )
         for motion in drawing.motions:
             pick(dict.fromkeys(one.motion for one in combinations(drawing.split)), motion, "motion")
         if drawing.says == "question" and drawing.split == "unknown":
@@ -145,7 +155,8 @@ class DrawnScenes(Samples):
 def drawn(path: str, choose: Callable[[int], Sequence[int]]) -> np.ndarray:
     """Chosen frames of the scene that a path of `DrawnScenes` names: (T, size, size, 3) uint8 RGB."""
     number, _, about = path.removeprefix(DRAWN).partition("{")
-    drawing = Drawing(**json.loads("{" + about))
+    said = json.loads("{" + about)
+    drawing = Drawing(**said | {"motions": tuple(said["motions"])})
     one = drawing.scene(int(number))
     frames = render(one, size=drawing.size, fps=FPS, numbers=choose(len(moments(one, FPS))))
     return _coded(frames, Draws(one.key, "codec")) if drawing.coded else frames
@@ -159,6 +170,23 @@ def _coded(frames: np.ndarray, draws: Draws) -> np.ndarray:
         Image.fromarray(frame).save(file, "JPEG", quality=quality, subsampling="4:2:0")
         place[:] = np.asarray(Image.open(file))
     return out
+
+
+@cache
+def _in_balance(split: Split, motions: tuple[str, ...]) -> tuple[Combination, ...]:
+    """Combinations of the split whose thing and speed it has with each of `motions`; none without motions."""
+    every = combinations(split)
+    allowed = set(every)
+    return tuple(
+        one for one in every if one.motion in motions and all(replace(one, motion=m) in allowed for m in motions)
+    )
+
+
+def _balanced(first: Scene, split: Split, motions: tuple[str, ...]) -> Scene:
+    """A scene with the same motion of a thing that may show all of `motions`."""
+    pool = [one for one in _in_balance(split, motions) if one.motion == first.label]
+    cast = [Draws(first.key, "balanced").choose(pool)]
+    return compose(f"{first.key}/balanced", first.plot, cast, seconds=first.seconds, aspect=first.aspect)
 
 
 def _enlarged(one: Scene, times: float) -> Scene:
