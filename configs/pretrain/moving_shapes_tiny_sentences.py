@@ -1,7 +1,7 @@
-"""`viclip-tiny`, seventh and last stage: what the video tower has learned of spins comes to the sentences.
+"""`viclip-tiny`, eighth and last stage: what the video tower has learned of spins comes to the sentences.
 
 Run     internvideo train configs/pretrain/moving_shapes_tiny_sentences.py --out sentences
-        after moving_shapes_tiny_marks.py --out marks, whose video tower is joined to the rest of spins/model
+        after moving_shapes_tiny_rounds.py --out rounds, whose video tower is joined to the rest of spins/model
 Cost    57,600 clips; 9 minutes on two shared cores
 Expect  the loss of the lists `spins` falls from 1.5 to 0.5
 """
@@ -19,7 +19,7 @@ def config() -> TrainRecipe:
     return replace(
         base,
         weights="spins/model",
-        part_weights={"video": ("viclip-tiny-classifier", "marks/model")},
+        part_weights={"video": ("viclip-tiny-classifier", "rounds/model")},
         corpora=tuple(
             shapes(name, steps, 150 + seed, options)
             for seed in range(1, 6)

@@ -196,17 +196,26 @@ def test_only_single_things_are_enlarged_and_never_made_small(options):
 
 
 @settings(max_examples=40, deadline=None)
-@given(numbers, st.sampled_from(("train", "test")))
-def test_in_balance_a_thing_does_not_tell_its_motion(number, split):
+@given(numbers, st.sampled_from([("train", ()), ("test", ()), ("train", ("square",)), ("train", ("ring", "star"))]))
+def test_in_balance_a_thing_does_not_tell_its_motion(number, which):
+    split, shapes = which
     spins = TURNING[2:]
-    drawing = Drawing(split=split, plot="single", motions=spins, balanced=True)
+    drawing = Drawing(split=split, plot="single", motions=spins, balanced=True, shapes=shapes)
     (one,) = meaning(drawing.scene(number)).parts
+    assert not shapes or one.shape in shapes
     assert one.motion == Drawing(split=split, plot="single", motions=spins).scene(number).label
     assert all(replace(one, motion=motion) in combinations(split) for motion in spins)
     assert frames_of(DrawnScenes(drawing, number + 1)[number], lambda count: [0]).shape == (1, 96, 96, 3)
 
 
-@pytest.mark.parametrize("motions", [(), MOTIONS])
-def test_balance_that_cannot_be_is_refused(motions):
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"motions": (), "balanced": True},
+        {"motions": MOTIONS, "balanced": True},
+        {"motions": TURNING, "shapes": ("ring",)},
+    ],
+)
+def test_balance_that_cannot_be_is_refused(options):
     with pytest.raises(UsageError, match="balanced"):
-        DrawnScenes(Drawing(plot="single", motions=motions, balanced=True), 3)
+        DrawnScenes(Drawing(plot="single", **options), 3)

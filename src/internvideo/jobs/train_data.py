@@ -71,6 +71,7 @@ def draw_moving_shapes(
     coded: bool = False,
     enlarged: float = 1.0,
     balanced: bool = False,
+    shapes: Sequence[str] = (),
 ) -> Samples:
     """The first scenes of a `Drawing`, which are drawn whenever they are looked at: no files. path, root: not used."""
     what = Drawing(
@@ -86,6 +87,7 @@ def draw_moving_shapes(
         coded=coded,
         enlarged=enlarged,
         balanced=balanced,
+        shapes=tuple(shapes),
     )
     return DrawnScenes(what, clips)
 

@@ -61,7 +61,7 @@ class Drawing:
     many times as large and nearer to the middle: which way a thing spins is told by a mark of a few pixels, which is
     found where it is large, and then followed to where it is small. balanced: only things that the split may show with
     each of `motions` at that speed. Otherwise what a thing looks like tells which motions are left for the other
-    splits: what is learned of that is wrong there in every case.
+    splits: what is learned of that is wrong there in every case. shapes: in balance, these alone; () is all.
     """
 
     split: Split = "train"
@@ -76,6 +76,7 @@ class Drawing:
     coded: bool = False
     enlarged: float = 1.0
     balanced: bool = False
+    shapes: tuple[str, ...] = ()
 
     def scene(self, number: int) -> Scene:
         """Number `number` of the list."""
@@ -84,9 +85,13 @@ class Drawing:
             group = turn_of(self.split, self.seed, self.motions, group)
         first = scene(self.split, group, seed=self.seed, plot=self.plot or None, seconds=self.seconds)
         if self.balanced:
-            first = _balanced(first, self.split, self.motions)
+            first = _balanced(first, self._in_balance)
         one = _twin(first, place, self.split, self.differ) if place else first
         return one if self.enlarged == 1 else _enlarged(one, self.enlarged)
+
+    @property
+    def _in_balance(self) -> tuple[Combination, ...]:
+        return _in_balance(self.split, self.motions, self.shapes)
 
 
 class DrawnScenes(Samples):
@@ -104,7 +109,11 @@ class DrawnScenes(Samples):
             )
         if not 1 <= drawing.enlarged <= 4:
             raise UsageError(f"`enlarged` is {drawing.enlarged}", "1 (as large as things are) to 4")
-        if drawing.balanced and not _in_balance(drawing.split, drawing.motions):
+        for shape in drawing.shapes:
+            pick(dict.fromkeys(SHAPES), shape, "shape")
+        if drawing.shapes and not drawing.balanced:
+            raise UsageError("`shapes` are chosen among `balanced` things", "balanced: true")
+        if drawing.balanced and not drawing._in_balance:
             raise UsageError(
                 "`balanced` needs `motions` that some thing of the split has all of", "motions of two or four kinds"
             )
@@ -156,7 +165,7 @@ def drawn(path: str, choose: Callable[[int], Sequence[int]]) -> np.ndarray:
     """Chosen frames of the scene that a path of `DrawnScenes` names: (T, size, size, 3) uint8 RGB."""
     number, _, about = path.removeprefix(DRAWN).partition("{")
     said = json.loads("{" + about)
-    drawing = Drawing(**said | {"motions": tuple(said["motions"])})
+    drawing = Drawing(**said | {name: tuple(said[name]) for name in ("motions", "shapes")})
     one = drawing.scene(int(number))
     frames = render(one, size=drawing.size, fps=FPS, numbers=choose(len(moments(one, FPS))))
     return _coded(frames, Draws(one.key, "codec")) if drawing.coded else frames
@@ -173,18 +182,22 @@ def _coded(frames: np.ndarray, draws: Draws) -> np.ndarray:
 
 
 @cache
-def _in_balance(split: Split, motions: tuple[str, ...]) -> tuple[Combination, ...]:
+def _in_balance(split: Split, motions: tuple[str, ...], shapes: tuple[str, ...]) -> tuple[Combination, ...]:
     """Combinations of the split whose thing and speed it has with each of `motions`; none without motions."""
     every = combinations(split)
     allowed = set(every)
     return tuple(
-        one for one in every if one.motion in motions and all(replace(one, motion=m) in allowed for m in motions)
+        one
+        for one in every
+        if one.motion in motions
+        and (not shapes or one.shape in shapes)
+        and all(replace(one, motion=m) in allowed for m in motions)
     )
 
 
-def _balanced(first: Scene, split: Split, motions: tuple[str, ...]) -> Scene:
-    """A scene with the same motion of a thing that may show all of `motions`."""
-    pool = [one for one in _in_balance(split, motions) if one.motion == first.label]
+def _balanced(first: Scene, things: tuple[Combination, ...]) -> Scene:
+    """A scene with the same motion of one of these things."""
+    pool = [one for one in things if one.motion == first.label]
     cast = [Draws(first.key, "balanced").choose(pool)]
     return compose(f"{first.key}/balanced", first.plot, cast, seconds=first.seconds, aspect=first.aspect)
 
