@@ -56,14 +56,18 @@ def test_under_autocast_it_is_the_layer_of_pytorch():
 
 @pytest.mark.parametrize(("queries", "keys"), [(7, 7), (20, 9), (1, 30)])
 @pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
-def test_attention_with_its_gradients(queries, keys, causal, dtype):
+@pytest.mark.parametrize(
+    ("dtype", "autocast"), [(torch.float32, False), (torch.bfloat16, False), (torch.bfloat16, True)]
+)
+def test_attention_with_its_gradients(queries, keys, causal, dtype, autocast):
     torch.manual_seed(0)
     parts = [torch.randn(2, count, 3, 8).transpose(1, 2).to(dtype) for count in (queries, keys, keys)]
     parts[0] = parts[0] * 8  # scores far from zero
     ours, exact = ([x.to(kind).requires_grad_() for x in parts] for kind in (dtype, torch.float64))
     expected = F.scaled_dot_product_attention(*exact, is_causal=causal)
-    found = attention(*ours, causal=causal)
+    with torch.autocast("cpu", torch.bfloat16, autocast):
+        found = attention(*ours, causal=causal)
+    assert found.dtype == dtype
     pull = torch.randn(expected.shape).to(dtype)
     truth = torch.autograd.grad(expected, exact, pull.double())
     for mine, theirs in zip((found, *torch.autograd.grad(found, ours, pull)), (expected, *truth), strict=True):

@@ -42,6 +42,9 @@ def attention(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tenso
 
     causal: a query sees keys up to its own position.
     """
+    if q.is_cpu and q.dtype == k.dtype == v.dtype == torch.bfloat16 and torch.is_autocast_enabled("cpu"):
+        with torch.autocast("cpu", enabled=False):  # they are what it would make of them
+            return attention(q, k, v, causal=causal)
     if q.is_cpu and q.dtype == torch.bfloat16 and k.shape[-2] < LONG and _wants_gradient(q, k, v):
         return _in_three_steps(q, k, v, causal)
     if causal or min(q.shape[-2], k.shape[-2]) < LONG or not _by_onednn(q, k):
@@ -52,12 +55,11 @@ def attention(q: Tensor, k: Tensor, v: Tensor, *, causal: bool = False) -> Tenso
 
 def _in_three_steps(q: Tensor, k: Tensor, v: Tensor, causal: bool) -> Tensor:
     """For training in bfloat16: the backward pass of PyTorch's own is several times slower on CPUs."""
-    with torch.autocast("cpu", enabled=False):
-        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-        if causal:
-            scores = scores.masked_fill(torch.ones_like(scores[0, 0], dtype=torch.bool).triu(1), -torch.inf)
-        mixed: Tensor = scores.softmax(-1) @ v
-        return mixed
+    scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    if causal:
+        scores = scores.masked_fill(torch.ones_like(scores[0, 0], dtype=torch.bool).triu(1), -torch.inf)
+    mixed: Tensor = scores.softmax(-1) @ v
+    return mixed
 
 
 @cache
