@@ -191,8 +191,18 @@ def scripts(rounds: int, quick: bool) -> list[dict[str, object]]:
     ]  # fmt: skip
 
 
-def resume(quick: bool) -> dict[str, object]:
-    films, workers = many_films(quick), os.cpu_count() or 1
+def longer(films: Path, times: int) -> Path:
+    """Every film `times` over, so that a run is as much longer."""
+    if times == 1:
+        return films
+    folder = films.with_name(f"{films.name}-times-{times}")
+    for film in sorted(films.iterdir()):
+        repeated(film, folder / f"{film.stem}.mkv", times)
+    return folder
+
+
+def resume(quick: bool, times: int) -> dict[str, object]:
+    films, workers = longer(many_films(quick), times), os.cpu_count() or 1
     with tempfile.TemporaryDirectory() as scratch:
         whole, killed = Path(scratch) / "whole", Path(scratch) / "killed"
         wall = run(films, whole, workers)["wall"]
@@ -205,7 +215,7 @@ def resume(quick: bool) -> dict[str, object]:
         assert values(whole) == values(killed), "a run that was killed must give the same bytes"
     unit = wall * workers / len(list(films.iterdir()))  # a film in flight per worker is begun again, side by side
     over = (wall / 2 + rest - unit) / wall - 1
-    return {"what": "killed at half and resumed, beyond the unit in flight", "whole": wall,
+    return {"what": f"killed at half and resumed, {times} x, beyond the unit in flight", "whole": wall,
             "half_and_rest": wall / 2 + rest, "unit": unit, "share": round(over, 3), "most": 0.02}  # fmt: skip
 
 
@@ -272,6 +282,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="one round on short files")
     parser.add_argument("--hour", action="store_true", help="peak memory on a file of one hour instead of ten minutes")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--times", type=int, default=1, help="of `resume`: how often each film follows on itself")
     parser.add_argument("--only", nargs="+", choices=ROWS, default=ROWS)
     given = parser.parse_args()
     rounds, rows = 1 if given.quick else given.rounds, list[dict[str, object]]()
@@ -286,7 +297,7 @@ def main() -> None:
         elif name == "ray":
             made = [on_ray(rounds, given.quick)]
         else:
-            made = [resume(given.quick) if name == "resume" else endpoint(given.quick)]
+            made = [resume(given.quick, given.times) if name == "resume" else endpoint(given.quick)]
         for row in made:
             print(json.dumps(row), flush=True)
         rows += made
