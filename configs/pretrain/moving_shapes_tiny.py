@@ -3,7 +3,8 @@ the fly; test combinations are never among them.
 
 Run     internvideo train configs/pretrain/moving_shapes_tiny.py --out run
         after moving_shapes_tiny_parts.py --out parts, where its video tower has learned what is what
-        what is bundled went on: moving_shapes_tiny_twins.py, _coded.py, _spins.py, all of them by
+        what is bundled went on: moving_shapes_tiny_twins.py, _coded.py, _spins.py, _marks.py, _rounds.py,
+        _sentences.py, all of them by
         torchrun --nproc-per-node 2 -m internvideo train ... (one thread each)
 Cost    352,000 clips; 45 minutes on two shared cores
 Expect  the contrastive loss of the lists `twins` falls from 1.6 to 0.45, of `orders` from 1.5 to 0.05

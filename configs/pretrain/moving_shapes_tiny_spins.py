@@ -1,4 +1,4 @@
-"""`viclip-tiny`, fifth and last stage: more of what is hardest, shapes and spins.
+"""`viclip-tiny`, fifth stage: more of what is hardest, shapes and spins.
 
 Run     internvideo train configs/pretrain/moving_shapes_tiny_spins.py --out spins
         after moving_shapes_tiny_coded.py --out coded
