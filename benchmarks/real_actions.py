@@ -89,8 +89,8 @@ def answers_without(
     shared += [f"precision={precision}", "workers=0", *kind.options, *changes]
     more = []
     if mode == "pretrained":
-        run_train(PRETRAIN, out / "pretrained", overrides=shared)
-        more = [f"weights={out / 'pretrained'}"]
+        run_train(PRETRAIN, out / "masked", overrides=shared)
+        more = [f"weights={out / 'masked'}"]
     run_train(FINETUNE[mode], out / mode, overrides=[*shared, *more])
     columns = {kind.fold: list(left)}
     data = Data(place=str(table), reader="table", options=columns)  # type: ignore[arg-type]  # several values

@@ -3,7 +3,7 @@
 Run     internvideo train configs/finetune/moving_shapes_open_set.py --out run
         internvideo evaluate open-set --data moving_shapes --model run
 Cost    printed by `--estimate`
-Expect  not measured yet with these patches; with linear ones AUROC was 85, closed-set accuracy 88
+Expect  AUROC 87, closed-set accuracy 92 (docs/results.md)
 """
 
 from dataclasses import replace
