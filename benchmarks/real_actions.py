@@ -1,6 +1,6 @@
 """Real labelled clips: persons and films that a network has not seen, by the recipe for one's own clips.
 
-    python benchmarks/real_actions.py ../shared/data/actions             # both sets, from scratch and pre-trained
+    python benchmarks/real_actions.py ../shared/data/actions             # both sets, three ways
     python benchmarks/real_actions.py ../shared/data/actions --sets weizmann --modes scratch
     python benchmarks/real_actions.py ../shared/data/actions --choose    # which of CANDIDATES, without the test folds
     python benchmarks/real_actions.py ../shared/data/actions steps=1000  # changes of both recipes
@@ -33,8 +33,14 @@ from internvideo.tasks.predictions import Scores, read_predictions
 from pairing import ROOT, circumstances, write
 
 PRETRAIN = str(ROOT / "configs" / "pretrain" / "own_clips.py")
-FINETUNE = {mode: str(ROOT / "configs" / "finetune" / name) for mode, name in
-            (("scratch", "own_clips.py"), ("pretrained", "own_clips_pretrained.py"))}  # fmt: skip
+FINETUNE = {
+    mode: str(ROOT / "configs" / "finetune" / name)
+    for mode, name in (
+        ("scratch", "own_clips.py"),
+        ("plain", "own_clips_pretrained.py"),
+        ("pretrained", "own_clips_pretrained.py"),
+    )
+}
 VIEWS = ("clips=5", "sampling=dense", "stride=2")
 
 
@@ -91,6 +97,8 @@ def answers_without(
     if mode == "pretrained":
         run_train(PRETRAIN, out / "masked", overrides=shared)
         more = [f"weights={out / 'masked'}"]
+    elif mode == "plain":
+        more = ["weights="]
     run_train(FINETUNE[mode], out / mode, overrides=[*shared, *more])
     columns = {kind.fold: list(left)}
     data = Data(place=str(table), reader="table", options=columns)  # type: ignore[arg-type]  # several values
@@ -191,7 +199,7 @@ def main() -> int:
     parser.add_argument("root", type=Path, help="the folder with both sets")
     parser.add_argument("changes", nargs="*", metavar="key=value", help="of the recipes; then give another --out")
     parser.add_argument("--sets", default=",".join(SETS))
-    parser.add_argument("--modes", default="scratch,pretrained")
+    parser.add_argument("--modes", default="scratch,plain,pretrained", help="plain: the second network, from scratch")
     parser.add_argument("--out", type=Path, default=ROOT / "benchmarks" / "out" / "real-actions")
     parser.add_argument("--precision", default="fp32", help="bf16 is faster on processors that multiply it")
     parser.add_argument("--choose", action="store_true")
@@ -214,9 +222,8 @@ def main() -> int:
             ]
             by_mode[mode] = joined(parts)
             rows.append(show(name, kind, mode, by_mode[mode], classes))
-        if len(by_mode) == 2:
-            scratch, pretrained = by_mode.values()
-            a, b, chance = sign_test(scratch.right, pretrained.right)
+        if {"plain", "pretrained"} <= by_mode.keys():
+            a, b, chance = sign_test(by_mode["plain"].right, by_mode["pretrained"].right)
             print(
                 f"\n{name}: {a} clips right only from scratch, {b} only after pre-training; sign test p = {chance:.2f}"
             )
