@@ -146,11 +146,13 @@ class Run:
         return self._pool
 
     def unread(self, found: Sequence[Found]) -> list[Found]:
-        """Those of the files that no earlier run has read as they are now. Workers for them begin to start."""
-        new = [place for place in found if place.problem is None and self._writer.place(_record(place)) is None]
-        if new:
+        """Those of the files that no earlier run has read as they are now. Workers begin to start if any are needed."""
+        videos = {place.path: self._writer.place(_record(place)) for place in found if place.problem is None}
+        known = {video for video in videos.values() if video is not None}.difference(self._writer.withheld)
+        states = [self._states[name] for name in self._specs]
+        if None in videos.values() or any(video not in each for each in states for video in known):
             self._started()
-        return new
+        return [place for place in found if place.problem is None and videos[place.path] is None]
 
     def _take_in(self, found: Iterable[Found]) -> list[Identify]:
         """Note known files, record those that cannot be read, and give the ones that have to be identified."""
