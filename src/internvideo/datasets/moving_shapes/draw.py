@@ -43,7 +43,9 @@ def render(
     seconds = every[chosen]
     frames = _backdrop(scene, height, width, seconds)
     for thing in scene.things:
-        _draw(frames, thing, track(thing, scene.camera, seconds, scene.seconds))
+        whole = track(thing, scene.camera, every, scene.seconds)
+        at = Track(*(values[chosen] for values in (whole.x, whole.y, whole.radius, whole.angle, whole.alpha)))
+        _draw(frames, thing, at, float(whole.radius.max()))
     if scene.noise:
         _add_noise(frames, scene, chosen, len(every))
     return frames
@@ -132,16 +134,27 @@ def _steep(level: np.ndarray) -> np.ndarray:
     return np.asarray(np.clip((level - 0.5) * 5 + 0.5, 0, 1))
 
 
-def _draw(frames: np.ndarray, thing: Thing, at: Track) -> None:
-    """Paint one thing and its mark over all frames."""
+def _draw(frames: np.ndarray, thing: Thing, at: Track, largest: float) -> None:
+    """Paint one thing and its mark over all frames. largest: its radius in all of the scene, in short sides."""
     height, width = frames.shape[1:3]
     side = min(height, width)
     cos, sin = (np.round(f(2 * np.pi * at.angle), 9) for f in (np.cos, np.sin))
     x, y, radius = at.x * side + width / 2, at.y * side + height / 2, at.radius * side
-    _paint(frames, thing.shape, x, y, radius, cos, sin, at.alpha, np.array(thing.rgb))
+    _paint(frames, thing.shape, x, y, radius, cos, sin, at.alpha, np.array(thing.rgb), largest * side)
     out = MARK_AT[thing.shape] * radius
     dark = np.array(thing.rgb) * 3 // 10
-    _paint(frames, "circle", x + out * cos, y + out * sin, radius * MARK_SIZE, cos, sin, at.alpha, dark)
+    _paint(
+        frames,
+        "circle",
+        x + out * cos,
+        y + out * sin,
+        radius * MARK_SIZE,
+        cos,
+        sin,
+        at.alpha,
+        dark,
+        largest * side * MARK_SIZE,
+    )
 
 
 def _paint(
@@ -154,9 +167,14 @@ def _paint(
     sin: np.ndarray,
     alpha: np.ndarray,
     rgb: np.ndarray,
+    largest: float,
 ) -> None:
-    """One shape of one colour. x, y, radius: (T,) pixels; edges are one pixel wide."""
-    patch = int(np.ceil(2 * REACH * radius.max())) + 3
+    """One shape of one colour. x, y, radius: (T,) pixels; edges are one pixel wide.
+
+    largest: radius in pixels that decides how large a square is painted. The soft end of a star's point may lie
+    outside, so it must not hang on which frames are wanted.
+    """
+    patch = int(np.ceil(2 * REACH * largest)) + 3
     left, top = (np.floor(c - patch / 2).astype(np.int64) for c in (x, y))
     step = max(1, CHUNK // (patch * patch))
     for first in range(0, len(frames), step):
