@@ -6,8 +6,7 @@ Run     python -m internvideo.datasets.moving_shapes.untrimmed shapes --train 96
         internvideo evaluate temporal --data shapes/segments.json --split test --root shapes/features \
             --model actionformer-thumos14 --weights run/model
 Cost    printed by `--estimate`
-Expect  mAP@0.5 88.0 with 91 training and 20 test videos: motions are found, but not which way things spin, which the
-        features of viclip-tiny do not hold
+Expect  docs/results.md, "Localisation and navigation"
 """
 
 from internvideo.training.head_recipe import HeadRecipe, TemporalData

@@ -4,8 +4,7 @@ looking longer; where things are large it is found within 100 steps, and followe
 Run     internvideo train configs/pretrain/moving_shapes_tiny_marks.py --out marks
         after moving_shapes_tiny_spins.py --out spins, of which it takes the video tower
 Cost    61,440 clips; 7 minutes on two shared cores
-Expect  of lists named `spins`, motion and speed together are right in half of the clips at first, at last in nine of
-        ten
+Expect  of spins of other combinations (`eval/accuracy 3`) motion and speed together rise from 25 to 68 %
 """
 
 from dataclasses import replace

@@ -3,7 +3,7 @@
 Run     internvideo train configs/pretrain/moving_shapes_tiny_sentences.py --out sentences
         after moving_shapes_tiny_rounds.py --out rounds, whose video tower is joined to the rest of spins/model
 Cost    57,600 clips; 9 minutes on two shared cores
-Expect  the loss of the lists `spins` falls from 1.5 to 0.5
+Expect  the loss of held-out clips (contrast and captions) ends at 0.65, their t2v_R@1 at 68
 """
 
 from dataclasses import replace

@@ -59,6 +59,25 @@ def test_a_run_fills_every_operator_and_the_next_one_does_nothing(folder, tmp_pa
     assert (again.due, again.frames, again.failed) == (0, 0, 0)
 
 
+def test_workers_begin_to_start_where_a_run_goes_on_and_not_for_what_failed(folder, tmp_path, monkeypatch):
+    (folder / "broken.mp4").write_text("no video")
+    dataset, started = Dataset.create(tmp_path / "dataset"), []
+    inner = Run._started
+    monkeypatch.setattr(Run, "_started", lambda self: started.append(1) or inner(self))
+
+    def begins(*operators):
+        started.clear()
+        with dataset.writer() as writer, Run(writer, operators, workers=1, tell=lambda _: None) as run:
+            run.unread(list(scan([folder])))
+        return bool(started)
+
+    assert begins(*USUAL)
+    run(dataset, folder, *USUAL[:3])
+    assert not begins(*USUAL[:3]) and begins(*USUAL)
+    run(dataset, folder, *USUAL)
+    assert not begins(*USUAL)
+
+
 def test_a_changed_parameter_recomputes_that_operator_only(folder, tmp_path):
     dataset = Dataset.create(tmp_path / "dataset")
     run(dataset, folder, *USUAL)

@@ -149,10 +149,14 @@ class Run:
         """Those of the files that no earlier run has read as they are now. Workers begin to start if any are needed."""
         videos = {place.path: self._writer.place(_record(place)) for place in found if place.problem is None}
         known = {video for video in videos.values() if video is not None}.difference(self._writer.withheld)
-        states = [self._states[name] for name in self._specs]
-        if None in videos.values() or any(video not in each for each in states for video in known):
+        if None in videos.values() or any(map(self._is_half_done, known)):
             self._started()
         return [place for place in found if place.problem is None and videos[place.path] is None]
+
+    def _is_half_done(self, video: str) -> bool:
+        """Whether an operator has still to look at a video of which nothing has failed."""
+        states = [self._states[name].get(video) for name in self._specs]
+        return None in states and all(state is None or state.state == "done" for state in states)
 
     def _take_in(self, found: Iterable[Found]) -> list[Identify]:
         """Note known files, record those that cannot be read, and give the ones that have to be identified."""

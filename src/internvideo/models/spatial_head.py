@@ -18,10 +18,8 @@ from internvideo.models.videomae import (
     CLASSIFIER_RENAMES,
     EPSILON,
     ClassifierConfig,
-    ClipConfig,
     Encoder,
     Positions,
-    TrunkConfig,
     infer_classifier_config,
 )
 from internvideo.ops.boxes import roi_align
@@ -100,16 +98,6 @@ def infer_config(shapes: Shapes, base: SpatialConfig | None = None) -> SpatialCo
 SPATIAL_B = SpatialConfig()
 SPATIAL_L = SpatialConfig(base=replace(CLASSIFIER_L, classes=AVA_CLASSES))
 SPATIAL_H = SpatialConfig(base=replace(CLASSIFIER_H, classes=AVA_CLASSES))
-SPATIAL_TINY = SpatialConfig(  # for whole pictures of 96 pixels: the small world
-    base=ClassifierConfig(
-        clip=ClipConfig(frames=8, size=84, patch=12),
-        encoder=TrunkConfig(width=128, depth=4, heads=4, hidden=512),
-        classes=AVA_CLASSES,
-        table_frames=8,
-        table_size=84,
-        learned_positions=True,
-    )
-)
 SPATIAL_DEBUG = SpatialConfig(base=CLASSIFIER_DEBUG)
 
 RENAMES: Renames = tuple(line for line in CLASSIFIER_RENAMES if line[0] not in ("fc_norm.", "pos_embed"))

@@ -415,7 +415,6 @@ MODELS: Mapping[str, Model] = {
     "videomae-b-16-ava": _spatial(spatial_head.SPATIAL_B),
     "videomae-l-16-ava": _spatial(spatial_head.SPATIAL_L),
     "videomae-h-16-ava": _spatial(spatial_head.SPATIAL_H),
-    "videomae-tiny-12-ava": _spatial(spatial_head.SPATIAL_TINY),
     "viclip-tiny-boxes": _spatial_tower(spatial_tower.SPATIAL_TOWER_TINY),
     "videomae-l-16-contact": _contact(contact_head.CONTACT_L),
     "videomae-b-16-boxes": _detector(box_detector.DETECTOR_B),
@@ -464,10 +463,7 @@ MODELS: Mapping[str, Model] = {
     },
     "actionformer-queries-debug": _query("actionformer-queries", query_head.QUERY_DEBUG),
     "actionformer-queries-tiny-debug": _query("actionformer-queries-tiny", query_head.QUERY_TINY_DEBUG),
-    **{
-        f"videomae-{size}-ava-debug": _spatial(spatial_head.SPATIAL_DEBUG)
-        for size in ("b-16", "l-16", "h-16", "tiny-12")
-    },
+    **{f"videomae-{size}-ava-debug": _spatial(spatial_head.SPATIAL_DEBUG) for size in ("b-16", "l-16", "h-16")},
     "viclip-tiny-boxes-debug": _spatial_tower(spatial_tower.SPATIAL_TOWER_DEBUG),
     "videomae-l-16-contact-debug": _contact(contact_head.CONTACT_DEBUG),
     **{f"videomae-{size}-16-boxes-debug": _detector(box_detector.DETECTOR_DEBUG) for size in "bl"},
