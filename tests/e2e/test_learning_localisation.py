@@ -70,7 +70,7 @@ def test_things_in_boxes_are_named(tmp_path):
     clips = "data.clips=200" if WHOLE else "data.clips=60"
     model = ("--model", "viclip-tiny-boxes", "--weights", "run/model")
     found = marks(tmp_path, "spatial", "stride=6", clips, "--data", "moving_shapes", *model)
-    assert found["frame-mAP@0.5"] > (90 if WHOLE else 20), found  # without training 15.8; the short form reaches 24.3
+    assert found["frame-mAP@0.5"] > (90 if WHOLE else 20), found  # without training 14.5; the short form reaches 23.8
 
 
 @pytest.mark.slow
