@@ -1,12 +1,9 @@
-"""Shares on several machines and a Ray cluster give the bytes of one local run, also when parts of them are killed."""
+"""Shares on several machines give the bytes of one local run, also when one of them is killed. (Ray: `test_kill`.)"""
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import pytest
 
@@ -45,39 +42,3 @@ def test_shares_of_the_work_merge_into_the_same_dataset(films, local, tmp_path):
 
 
 COMMAND = [sys.executable, "-m", "internvideo", "curate"]
-
-
-def processes(words: bytes) -> list[int]:
-    found = []
-    for entry in Path("/proc").iterdir():
-        try:
-            if entry.name.isdigit() and words in (entry / "cmdline").read_bytes():
-                found.append(int(entry.name))
-        except OSError:
-            continue
-    return found
-
-
-@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
-def test_ray_gives_the_same_bytes_although_an_actor_is_killed(films, local, tmp_path):
-    pytest.importorskip("ray")
-    dataset = tmp_path / "dataset"
-    driver = subprocess.Popen(
-        [*COMMAND, str(films), "--out", str(dataset), "--runner", "ray", "--workers", "2"],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    deadline, killed = time.monotonic() + 120, False
-    while not killed and driver.poll() is None and time.monotonic() < deadline:
-        for pid in processes(b"ray::Executor.execute"):
-            os.kill(pid, signal.SIGKILL)
-            killed = True
-            break
-        time.sleep(0.05)
-    assert killed, "no actor was seen at work"
-    _, talk = driver.communicate(timeout=170)
-    assert driver.returncode == 1, talk
-    assert value_files(dataset) == value_files(local)
-    status = json.loads(run_cli("dataset", "status", dataset, "--json", check=0).stdout)
-    assert sum(one["quarantined"] for one in status["operators"]) == 0

@@ -90,6 +90,19 @@ def test_equal_bits_with_any_number_of_threads_and_rows(monkeypatch):
     assert torch.equal(linear(x[:100], weight), found[0][0][:100])
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_what_is_kept_for_the_backward_pass_changes_no_bit(dtype, monkeypatch):
+    torch.manual_seed(0)
+    parts = [torch.randn(2, 3, 40, 8).to(dtype).requires_grad_() for _ in range(3)]
+    pull, found = torch.randn(2, 3, 40, 8).to(dtype), []
+    one_head = 40 * 40 * parts[0].element_size()
+    for kept in (0, 4 * one_head, 1 << 30):  # nothing, four heads of six, everything
+        monkeypatch.setattr(products, "KEPT", kept)
+        found.append(torch.autograd.grad(attention(*parts), parts, pull))
+    for others in found[1:]:
+        assert all(torch.equal(one, other) for one, other in zip(found[0], others, strict=True))
+
+
 @pytest.mark.parametrize("causal", [True, False])
 def test_attention_that_is_trained_in_bfloat16(causal, monkeypatch):
     monkeypatch.setattr(products, "LONG", 400)

@@ -2,7 +2,7 @@
 
 PyTorch leaves float32 products to MKL. On processors of other makers than Intel, MKL keeps to AVX2 where there is
 AVX-512; oneDNN does not, and is twice as fast there. Attention over many tokens is made of such products, a few hundred
-queries at a time, forward and backward (Dao et al. 2022: scores are not kept but computed again).
+queries at a time, forward and backward (Dao et al. 2022: beyond a bounded part, scores are not kept but computed again).
 
 Which library computes depends on the machine and on sizes alone: equal machines give equal bits, with any number of
 threads. Everything else (GPUs, other CPUs, compiled and exported networks) takes PyTorch's own way.
@@ -25,6 +25,7 @@ Activation = Literal["none", "swish", "gelu"]  # swish: x sigmoid(x); gelu: the 
 LEAST = 1 << 20  # multiply-adds from which on a product is worth the call of oneDNN
 QUERIES = 512  # of attention at once: their scores stay in the cache
 LONG = 400  # tokens from which on attention is computed here
+KEPT = 128 << 20  # bytes of attention's weights that one call keeps for its backward pass; the rest is computed again
 
 
 def linear(x: Tensor, weight: Tensor, bias: Tensor | None = None, activation: Activation = "none") -> Tensor:
@@ -126,32 +127,43 @@ class _Attention(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        out, scores = _joinable(q), torch.float32 if any(ctx.needs_input_grad) else q.dtype
+        training = any(ctx.needs_input_grad)
+        out, scores = _joinable(q), torch.float32 if training else q.dtype
+        room, kept = KEPT * training, []
         for place in np.ndindex(q.shape[:2]):
             queries, keys = _scaled(q[place]).to(scores), k[place].to(scores).contiguous()
             values = v[place].T.contiguous()
+            room -= len(queries) * len(keys) * v.element_size()
             for part in _parts(queries):
-                out[place][part] = _onednn(_onednn(queries[part], keys).softmax(-1).to(v.dtype), values)
-        ctx.save_for_backward(q, k, v)
+                weights = _weights(queries[part], keys, v.dtype)
+                out[place][part] = _onednn(weights, values)
+                if room >= 0:
+                    kept.append(weights)
+        ctx.save_for_backward(q, k, v, *kept)
         return out
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, ...]:
-        q, k, v = ctx.saved_tensors
-        grads = tuple(_joinable(x) for x in (q, k, v))
+        q, k, v, *kept = ctx.saved_tensors
+        grads, known = tuple(_joinable(x) for x in (q, k, v)), iter(kept)
         for place in np.ndindex(q.shape[:2]):
             queries, keys, pulls = _scaled(q[place]), k[place].float().contiguous(), grad[place].contiguous()
             keys_t, values = k[place].T.contiguous(), v[place].contiguous()
             grad_keys, grad_values = torch.zeros_like(keys_t, dtype=torch.float32), keys.new_zeros(v[place].T.shape)
             for part in _parts(queries):
-                weights = _onednn(queries[part], keys).softmax(-1).to(v.dtype)
+                weights = next(known, None)
+                weights = _weights(queries[part], keys, v.dtype) if weights is None else weights
                 grad_values += _onednn(pulls[part].T, weights.T)
                 slopes = torch.ops.aten._softmax_backward_data(_onednn(pulls[part], values), weights, -1, v.dtype)
                 grads[0][place][part] = _onednn(slopes, keys_t) / math.sqrt(q.shape[-1])
                 grad_keys += _onednn(queries[part].to(q.dtype).T, slopes.T)
             grads[1][place], grads[2][place] = grad_keys.T, grad_values.T
         return grads
+
+
+def _weights(queries: Tensor, keys: Tensor, dtype: torch.dtype) -> Tensor:
+    return _onednn(queries, keys).softmax(-1).to(dtype)
 
 
 def _joinable(x: Tensor) -> Tensor:
