@@ -57,14 +57,17 @@ def uninterrupted(films, tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def seconds(films, tmp_path_factory):
-    """How long a whole run takes, by runner; measured when first asked for."""
-    known: dict[str, float] = {}
+    """How long a whole run takes, and how long it has workers, by runner; measured when first asked for."""
+    known: dict[str, tuple[float, float]] = {}
 
-    def of(runner: str) -> float:
+    def of(runner: str) -> tuple[float, float]:
         if runner not in known:
-            began = time.monotonic()
-            start(films, tmp_path_factory.mktemp("timed") / "dataset", runner).wait()
-            known[runner] = time.monotonic() - began
+            began, at_work = time.monotonic(), []
+            driver = start(films, tmp_path_factory.mktemp("timed") / "dataset", runner)
+            while driver.poll() is None:
+                at_work += [time.monotonic()] if workers_of(driver.pid, RUNNERS[runner][1]) else []
+                time.sleep(0.02)
+            known[runner] = time.monotonic() - began, at_work[-1] - at_work[0]
         return known[runner]
 
     return of
@@ -84,7 +87,7 @@ def test_a_killed_driver_loses_nothing(films, uninterrupted, seconds, runner, tm
     for attempt in range(50 if prove else 5):
         dataset = tmp_path / f"dataset-{attempt}"
         driver = start(films, dataset, runner)
-        time.sleep(rng.uniform(0.2, seconds(runner)))
+        time.sleep(rng.uniform(0.2, seconds(runner)[0]))
         if rng.random() < 0.5:
             os.killpg(driver.pid, signal.SIGKILL)  # the workers with it
         else:
@@ -105,7 +108,7 @@ def test_killed_workers_lose_nothing_and_no_video_is_blamed(films, uninterrupted
         driver = start(films, dataset, runner)
         while not workers_of(driver.pid, words) and driver.poll() is None:
             time.sleep(0.01)
-        time.sleep(rng.uniform(0.0, 0.4 * seconds(runner)))  # from a worker's first moment on, start-up included
+        time.sleep(rng.uniform(0.0, seconds(runner)[1]))  # from a worker's first moment on, start-up included
         victims = workers_of(driver.pid, words)
         if victims:
             os.kill(rng.choice(victims), signal.SIGKILL)
