@@ -2,7 +2,7 @@
 
 PyTorch leaves float32 products to MKL. On processors of other makers than Intel, MKL keeps to AVX2 where there is
 AVX-512; oneDNN does not, and is twice as fast there. Attention over many tokens is made of such products, a few hundred
-queries at a time, forward and backward (Dao et al. 2022: scores are computed again, beyond a bounded part that is kept).
+queries at a time (Dao et al. 2022): backward, scores are computed again, beyond a bounded part that is kept.
 
 Which library computes depends on the machine and on sizes alone: equal machines give equal bits, with any number of
 threads. Everything else (GPUs, other CPUs, compiled and exported networks) takes PyTorch's own way.
