@@ -18,7 +18,7 @@ def config() -> TrainRecipe:
         list="data/kinetics-400/train.csv",
         root="data/kinetics-400/videos",
         options={"classes": "data/kinetics-400/classes.txt"},
-        published=240_000,
+        published=240_436,
     )
     return TrainRecipe(
         model="videomae-b-16",

@@ -13,7 +13,7 @@ from internvideo.training.recipe import CorpusRecipe, TrainRecipe, beside
 def config() -> TrainRecipe:
     base = beside(__file__, "videomae_b_16_hybrid.py")
     corpus = CorpusRecipe(
-        name="Kinetics-400", reader="labelled-list", list="data/kinetics-400/pretrain.txt", published=240_000
+        name="Kinetics-400", reader="labelled-list", list="data/kinetics-400/pretrain.txt", published=240_436
     )
     optimiser = replace(base.optimiser, rate=0.0006)
     return replace(base, corpora=(corpus,), batch=1024, processes=16, optimiser=optimiser)

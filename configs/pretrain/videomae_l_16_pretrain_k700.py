@@ -13,7 +13,7 @@ from internvideo.training.recipe import CorpusRecipe, TrainRecipe, beside
 def config() -> TrainRecipe:
     base = beside(__file__, "videomae_l_16_hybrid.py")
     corpus = CorpusRecipe(
-        name="Kinetics-700", reader="labelled-list", list="data/kinetics-700/pretrain.txt", published=535_000
+        name="Kinetics-700", reader="labelled-list", list="data/kinetics-700/pretrain.txt", published=542_357
     )
     optimiser = replace(base.optimiser, rate=0.000675)
     return replace(base, corpora=(corpus,), batch=1152, processes=48, optimiser=optimiser)
