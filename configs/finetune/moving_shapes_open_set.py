@@ -16,10 +16,15 @@ from internvideo.training.recipe import TrainRecipe, beside
 
 def config() -> TrainRecipe:
     base = beside(__file__, "moving_shapes_recognition.py")
+    # What goes from one motion to another is none of them: so there is something that shall leave no evidence.
+    last = base.corpora[-1].options
+    mixed = replace(base.corpora[-1], name="mixed", options={**last, "mixed": True, "clips": 6_144})
+    shown = replace(mixed, name="motions", options={**last, "clips": 18_432})
     return replace(
         base,
         part_weights={"video": ("viclip-tiny-classifier", "recognition/model")},
-        corpora=base.corpora[-24:],  # at their size
-        objective=Evidential(classes=16),
+        corpora=(shown, mixed),
+        shuffle=True,
+        objective=Evidential(classes=16, outsiders=True),
         optimiser=replace(base.optimiser, rate=5e-4),
     )

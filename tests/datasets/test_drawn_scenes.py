@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 
 from internvideo.datasets.moving_shapes import caption, render, scene
 from internvideo.datasets.moving_shapes.listed import PARTS, Drawing, DrawnScenes
-from internvideo.datasets.moving_shapes.quiz import ANSWERS, open_questions
+from internvideo.datasets.moving_shapes.motions import THEN, track
+from internvideo.datasets.moving_shapes.quiz import ANSWERS, group_of, open_questions
 from internvideo.datasets.moving_shapes.wording import ADVERBS, PHRASES, meaning
 from internvideo.datasets.moving_shapes.world import (
     COLOURS,
@@ -19,6 +20,7 @@ from internvideo.datasets.moving_shapes.world import (
     SHAPES,
     SPEEDS,
     TURNING,
+    Camera,
     combinations,
     turn_of,
 )
@@ -143,6 +145,38 @@ def test_some_motions_come_in_equal_numbers_with_their_class():
         DrawnScenes(Drawing(plot="single", motions=("leftt",)), 1)
     with pytest.raises(UsageError, match="one thing"):
         DrawnScenes(Drawing(motions=motions), 1)
+
+
+def test_a_mixed_scene_goes_on_to_another_kind_of_motion_and_has_no_name():
+    drawing = Drawing(plot="single", mixed=True, seed=5)
+    samples = DrawnScenes(drawing, 40)
+    assert samples.captioned == samples.labelled == 0 and not samples.classes and samples.highest_label == -1
+    assert all(sample.label is None and not sample.captions for sample in samples)
+    kinds = set()
+    for number in range(40):
+        (thing,) = drawing.scene(number).things
+        one, other = (replace(thing, motion=motion) for motion in thing.motion.split(THEN))
+        assert one.motion not in group_of(other.motion)
+        kinds.add((one.motion, other.motion))
+        length, still = 3.0, Camera()
+        middle, quarter = (thing.start + share * (thing.end - thing.start) for share in (0.5, 0.25))
+        seconds = np.array([middle - 1e-6, middle, thing.start, thing.end])
+        found = track(thing, still, seconds, length)
+        assert found.x[1] == pytest.approx(thing.x, abs=1e-4) and found.y[1] == pytest.approx(thing.y, abs=1e-4)
+        assert (
+            abs(found.x[0] - found.x[1]) + abs(found.y[0] - found.y[1]) + abs(found.radius[0] - found.radius[1]) < 1e-3
+        )
+        before = track(one, still, np.array([thing.start, middle, thing.end]), length)
+        early = track(thing, still, np.array([thing.start, quarter, middle - 1e-6]), length)
+        assert np.allclose(early.x - early.x[2], before.x - before.x[2], atol=1e-3)  # all of it, in half of the time
+        assert np.allclose(early.radius / early.radius[2], before.radius / before.radius[2], atol=1e-3)
+        after = track(other, still, np.array([thing.start, thing.end]), length)
+        assert np.allclose(found.y[3] - found.y[1], after.y[1] - after.y[0], atol=1e-3)
+    assert len(kinds) > 20
+    with pytest.raises(UsageError, match="one thing"):
+        DrawnScenes(Drawing(mixed=True), 1)
+    with pytest.raises(UsageError, match="nothing can be said"):
+        DrawnScenes(Drawing(plot="single", mixed=True, says="motion"), 1)
 
 
 def test_twins_may_differ_in_their_shapes_alone():

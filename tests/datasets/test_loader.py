@@ -214,6 +214,17 @@ def test_a_changed_list_is_refused_at_resume_unless_told(world):
         loader.load_state_dict(state, changed=True)
 
 
+def test_samples_without_a_class_have_the_class_minus_one_beside_others(world):
+    silent = Samples(replace(one, label=None) for one in world["films"])
+    lists = [Corpus("films", silent), Corpus("images", world["images"])]
+    with Loader(lists, recipe(), batch=4) as loader:
+        for batch in loader.batches(0):
+            assert (batch["label"] >= 0).tolist() == [batch["media"] == "image"] * 4
+    softly = Samples(replace(one, soft=((one.label, 0.5), (14, 0.5))) for one in world["images"])
+    with Loader([lists[0], Corpus("images", softly)], recipe(), batch=4) as loader:
+        assert all("label" not in batch for batch in loader.batches(0))
+
+
 def test_repeats_are_other_views_of_the_same_frames(world):
     how = recipe(augment=Augment(flip=0.0, erasing=1.0), repeats=2)
     with Loader([Corpus("films", world["films"])], how, batch=3) as loader:

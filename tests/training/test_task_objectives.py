@@ -11,7 +11,7 @@ from internvideo.errors import UsageError
 from internvideo.models import MODELS
 from internvideo.models.box_detector import DETECTOR_DEBUG, BoxDetector
 from internvideo.models.video_answer import VideoAnswer
-from internvideo.ops.evidence import annealing
+from internvideo.ops.evidence import annealing, from_no_evidence
 from internvideo.text.tokenizer import tokenizer
 from internvideo.training.egocentric import DetectBoxes
 from internvideo.training.learner import Learner
@@ -55,6 +55,23 @@ def test_the_divergence_grows_with_the_steps():
 def test_evidence_refuses_soft_labels():
     with pytest.raises(UsageError, match="one class per clip"):
         Evidential(classes=3).look(Fixed([0.0] * 3), {**batch([1]), "soft": torch.tensor([[0.5, 0.5]])}, RNG)
+
+
+def test_samples_without_a_class_shall_leave_no_evidence():
+    objective = Evidential(classes=3, outsiders=True, divergence=True)
+    model = Fixed([2.0, 0.0, -1.0])
+    alpha = torch.tensor([[2.0, 0.0, -1.0]]).exp() + 1
+    told = objective.look(model, batch([0, 2]), RNG).loss.item()
+    without = from_no_evidence(alpha).item()
+    assert objective.look(model, batch([-1, -1]), RNG).loss.item() == pytest.approx(without, rel=1e-5)
+    mixed = objective.look(model, batch([0, -1, 2, -1]), RNG)
+    assert mixed.loss.item() == pytest.approx((told + without) / 2, rel=1e-5) and mixed.logs["accuracy"] == 0.5
+    optimiser = torch.optim.SGD(model.parameters(), 1.0)
+    for _ in range(500):
+        optimiser.zero_grad()
+        objective.look(model, batch([-1]), RNG).loss.backward()
+        optimiser.step()
+    assert objective.look(model, batch([-1]), RNG).logs["uncertainty"] > 0.9
 
 
 def test_shares_of_classes_are_learned_as_they_are_told():

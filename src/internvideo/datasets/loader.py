@@ -337,8 +337,10 @@ def _tried(sample: Sample, text: "Future[list[int]]", broken: list[Broken]) -> _
 
 
 def _labels_of(lists: Sequence[Samples]) -> int | None:
-    """How many classes shares are told of; 0: every sample has one class; None: some have none."""
-    if any(each.labelled < len(each) for each in lists):
+    """How many classes shares are told of; 0: every sample has one class or -1 for none; None: none has, or some have
+    none and others shares."""
+    silent, softly = (any(bad) for bad in zip(*((e.labelled < len(e), e.softly) for e in lists), strict=True))
+    if not any(each.labelled for each in lists) or (silent and softly):
         return None
     return max(each.highest_label for each in lists) + 1 if any(each.softly for each in lists) else 0
 
@@ -347,7 +349,7 @@ def _collated(video: Tensor, items: Sequence[_Item], recipe: ClipRecipe, labels:
     """video: (B, repeats, 3, T, size, size); labels: see `_labels_of`."""
     numbers = {"uid": [item.sample.uid for item in items], "source": [_source(item) for item in items]}
     if labels is not None:
-        numbers["label"] = [item.sample.label or 0 for item in items]
+        numbers["label"] = [-1 if item.sample.label is None else item.sample.label for item in items]
     batch: Batch = {"video": video.flatten(0, 1), "media": items[0].sample.media}
     for name, column in numbers.items():
         batch[name] = torch.tensor(column).repeat_interleave(recipe.repeats)

@@ -363,7 +363,7 @@ def _check_labels(recipe: TrainRecipe, corpus: Corpus) -> None:
     if not isinstance(recipe.objective, Classify):
         return
     silent = len(corpus.samples) - corpus.samples.labelled
-    if silent:
+    if silent and not (isinstance(recipe.objective, Evidential) and recipe.objective.outsiders):
         raise UsageError(f"{silent:,} samples of `{corpus.name}` have no class", "does the reader need `classes`?")
     highest = corpus.samples.highest_label
     if highest >= recipe.objective.classes:

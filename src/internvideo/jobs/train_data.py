@@ -72,6 +72,7 @@ def draw_moving_shapes(
     enlarged: float = 1.0,
     balanced: bool = False,
     shapes: Sequence[str] = (),
+    mixed: bool = False,
 ) -> Samples:
     """The first scenes of a `Drawing`, which are drawn whenever they are looked at: no files. path, root: not used."""
     what = Drawing(
@@ -88,6 +89,7 @@ def draw_moving_shapes(
         enlarged=enlarged,
         balanced=balanced,
         shapes=tuple(shapes),
+        mixed=mixed,
     )
     return DrawnScenes(what, clips)
 

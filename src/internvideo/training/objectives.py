@@ -24,7 +24,15 @@ from internvideo.models.layers import take
 from internvideo.models.viclip import ViCLIP
 from internvideo.models.videomae import VideoMAE
 from internvideo.ops import masks
-from internvideo.ops.evidence import Evidence, Fit, annealing, dirichlet, evidence_loss, uncertainty
+from internvideo.ops.evidence import (
+    Evidence,
+    Fit,
+    annealing,
+    dirichlet,
+    evidence_loss,
+    from_no_evidence,
+    uncertainty,
+)
 from internvideo.ops.losses import (
     caption_loss,
     caption_targets,
@@ -244,6 +252,8 @@ class Evidential(Classify):
 
     fit, divergence, calibration, evidence: see `ops.evidence.evidence_loss`; InternVideo takes the usual values.
     annealed: steps in which divergence and calibration grow from 1 % to their full weight; 0: full from the start.
+    outsiders: samples without a class are welcome, and shall leave no evidence (as outliers that are shown in Hendrycks
+    et al., 2019): their loss is the divergence from none.
     """
 
     mixup: float = field(default=0.0, init=False)
@@ -253,23 +263,26 @@ class Evidential(Classify):
     divergence: bool = False
     calibration: Literal["", "joint", "disentangled"] = ""
     annealed: int = 0
+    outsiders: bool = False
 
     def look(self, model: nn.Module, batch: Batch, rng: np.random.Generator) -> Look:
         if "soft" in batch:
             raise UsageError("evidence is for one class per clip, but the list has soft labels", "train with Classify")
         logits = model(batch["video"])
         alpha = dirichlet(logits.float(), self.evidence)
+        inside = batch["label"] >= 0
+        labels = batch["label"].clamp(min=0)
         step = min(int(batch.get("step", 0)), self.annealed)
         terms = evidence_loss(
             alpha,
-            batch["label"],
+            labels,
             self.fit,
             coefficient=annealing(step, self.annealed) if self.annealed else 1.0,
             divergence=self.divergence,
             calibration=self.calibration,
         )
-        right = (logits.argmax(1) == batch["label"]).float().mean()
-        loss = torch.stack(list(terms.values())).sum(0).mean()
+        right = ((logits.argmax(1) == labels) & inside).sum() / inside.sum().clamp(min=1)
+        loss = torch.where(inside, torch.stack(list(terms.values())).sum(0), from_no_evidence(alpha)).mean()
         return Look(loss, (), {"accuracy": right, "uncertainty": uncertainty(alpha).mean().detach()})
 
 

@@ -18,6 +18,7 @@ from PIL import Image
 
 from internvideo.datasets.moving_shapes.draw import moments, render
 from internvideo.datasets.moving_shapes.draws import Draws
+from internvideo.datasets.moving_shapes.motions import THEN
 from internvideo.datasets.moving_shapes.quiz import ANSWERS, group_of, open_questions
 from internvideo.datasets.moving_shapes.wording import caption, deed, meaning
 from internvideo.datasets.moving_shapes.world import (
@@ -62,6 +63,8 @@ class Drawing:
     found where it is large, and then followed to where it is small. balanced: only things that the split may show with
     each of `motions` at that speed. Otherwise what a thing looks like tells which motions are left for the other
     splits: what is learned of that is wrong there in every case. shapes: in balance, these alone; () is all.
+    mixed: the one thing makes two motions of different kinds, one after the other: nothing that has a name, so such
+    scenes have neither captions nor classes.
     """
 
     split: Split = "train"
@@ -77,6 +80,7 @@ class Drawing:
     enlarged: float = 1.0
     balanced: bool = False
     shapes: tuple[str, ...] = ()
+    mixed: bool = False
 
     def scene(self, number: int) -> Scene:
         """Number `number` of the list."""
@@ -87,7 +91,8 @@ class Drawing:
         if self.balanced:
             first = _balanced(first, self._in_balance)
         one = _twin(first, place, self.split, self.differ) if place else first
-        return one if self.enlarged == 1 else _enlarged(one, self.enlarged)
+        one = one if self.enlarged == 1 else _enlarged(one, self.enlarged)
+        return _mixed(one) if self.mixed else one
 
     @property
     def _in_balance(self) -> tuple[Combination, ...]:
@@ -102,10 +107,11 @@ class DrawnScenes(Samples):
 
     def __init__(self, drawing: Drawing, count: int) -> None:
         super().__init__(())
-        alone = drawing.says in {"motion", "parts"} or drawing.motions or drawing.enlarged != 1
+        alone = drawing.says in {"motion", "parts"} or drawing.motions or drawing.enlarged != 1 or drawing.mixed
         if alone and drawing.plot != "single":
             raise UsageError(
-                "`says: motion`, `says: parts`, `motions` and `enlarged` are for scenes with one thing", "plot: single"
+                "`says: motion`, `says: parts`, `motions`, `enlarged` and `mixed` are for scenes with one thing",
+                "plot: single",
             )
         if not 1 <= drawing.enlarged <= 4:
             raise UsageError(f"`enlarged` is {drawing.enlarged}", "1 (as large as things are) to 4")
@@ -119,12 +125,14 @@ class DrawnScenes(Samples):
             )
         for motion in drawing.motions:
             pick(dict.fromkeys(one.motion for one in combinations(drawing.split)), motion, "motion")
+        if drawing.mixed and drawing.says != "all":
+            raise UsageError("nothing can be said of `mixed` motions", "leave out `says`")
         if drawing.says == "question" and drawing.split == "unknown":
             raise UsageError("what the split `unknown` shows is no answer", "split: train")
         self._drawing, self._count = drawing, count
         self._about = json.dumps(asdict(drawing), sort_keys=True)
-        self.captioned, self.media, self.has_files = count, ("video",), False
-        single = drawing.plot == "single" and drawing.split != "unknown"
+        self.captioned, self.media, self.has_files = (0 if drawing.mixed else count), ("video",), False
+        single = drawing.plot == "single" and drawing.split != "unknown" and not drawing.mixed
         named = {"question": ANSWERS, "parts": tuple(map(_name, EVERY))}
         self.classes = named.get(drawing.says, MOTIONS if single else ())
         self.labelled, self.highest_label = (count if self.classes else 0), len(self.classes) - 1
@@ -144,9 +152,11 @@ class DrawnScenes(Samples):
             raise IndexError(f"no scene {index} among {self._count}")
         number = index % self._count
         one = self._drawing.scene(number)
+        path = f"{DRAWN}{number}{self._about}"
+        if self._drawing.mixed:
+            return Sample(hash_of(f"moving_shapes\0{one.key} mixed"), path, source=one.key)
         told, text, name = self._said(one)
         label = self.classes.index(name) if self.classes else None
-        path = f"{DRAWN}{number}{self._about}"
         return Sample(hash_of(f"moving_shapes\0{told}"), path, captions=(text,), label=label, source=one.key)
 
     def _said(self, one: Scene) -> tuple[object, str, str]:
@@ -207,6 +217,16 @@ def _enlarged(one: Scene, times: float) -> Scene:
     (thing,) = one.things
     size = thing.size * times * Draws(one.key, "enlarged").uniform(0.8, 1.1)
     return replace(one, things=(replace(thing, size=size, x=thing.x * NEARER, y=thing.y * NEARER),))
+
+
+def _mixed(one: Scene) -> Scene:
+    """The same scene, whose thing goes on to a motion of another kind half way."""
+    (thing,) = one.things
+    draws = Draws(one.key, "mixed")
+    second = draws.choose([motion for motion in MOTIONS if motion not in group_of(thing.motion)])
+    start, end = draws.uniform(0.05, 0.25) * one.seconds, draws.uniform(0.75, 0.95) * one.seconds
+    motion, reach = thing.motion + THEN + second, draws.uniform(0.5, 0.9)
+    return replace(one, things=(replace(thing, motion=motion, reach=reach, start=start, end=end),))
 
 
 def _name(one: Combination) -> str:

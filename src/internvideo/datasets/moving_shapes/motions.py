@@ -4,7 +4,7 @@ Every path passes through the thing's own place, size and angle half way (u = 1/
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -15,6 +15,7 @@ TURNS = {"slow": 0.4, "fast": 1.2}  # of a spin
 LAPS = {"slow": 0.6, "fast": 1.4}  # of a circle
 SWINGS = {"slow": 1.0, "fast": 2.5}  # of bouncing and swaying
 GROWTH = {"slow": 1.6, "fast": 2.8}  # last size over first
+THEN = " then "  # between two motions of which a thing makes one after the other
 ORBIT, SWING = 0.15, 0.14  # radius of circles, amplitude of swings, in short sides
 
 
@@ -35,7 +36,7 @@ def track(thing: Thing, camera: Camera, seconds: np.ndarray, length: float) -> T
     seconds: (T,) -> arrays (T,) float64, rounded to 1/65536 so that the last bits of sines do not matter.
     """
     u = np.clip((seconds - thing.start) / (thing.end - thing.start), 0.0, 1.0)
-    x, y, scale, angle, alpha = _PATHS[thing.motion](thing, u)
+    x, y, scale, angle, alpha = _path(thing, u)
     pan_x, pan_y, zoom = view(camera, seconds / length)
     values = (
         (thing.x + thing.reach * x - pan_x) * zoom,
@@ -63,6 +64,27 @@ def view(camera: Camera, u: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndar
 
 
 Values = tuple[np.ndarray | float, np.ndarray | float, np.ndarray | float, np.ndarray | float, np.ndarray | float]
+
+
+def _path(thing: Thing, u: np.ndarray) -> Values:
+    first, then, second = thing.motion.partition(THEN)
+    if not then:
+        return _PATHS[first](thing, u)
+    return _joined(replace(thing, motion=first), replace(thing, motion=second), u)
+
+
+def _joined(one: Thing, other: Thing, u: np.ndarray) -> Values:
+    """The whole of one motion, then the whole of the other, each in half of the time; they meet half way."""
+    early = u < 0.5
+    (*before, seen), (*after, seen_then) = (
+        [np.broadcast_to(value, len(u) + 1) for value in _path(thing, np.append(at, joint))]
+        for thing, at, joint in ((one, np.minimum(2 * u, 1), 1.0), (other, np.maximum(2 * u - 1, 0), 0.0))
+    )
+    x, y, scale, angle = (
+        np.where(early, change(a[:-1], a[-1]), change(b[:-1], b[-1]))
+        for change, a, b in zip((np.subtract, np.subtract, np.divide, np.subtract), before, after, strict=True)
+    )
+    return x, y, scale, angle, np.where(early, seen[:-1], seen_then[:-1])
 
 
 def _straight(thing: Thing, u: np.ndarray) -> Values:
