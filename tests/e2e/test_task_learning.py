@@ -35,7 +35,8 @@ class Lesson:
 LESSONS = {
     "recognition": Lesson(("recognition",), "top-1", 95, "sampling", 6.25, short=0.125, least=30),
     "open_set": Lesson(("open-set",), "AUROC", 90, "sampling", 50, after="recognition"),
-    "answers": Lesson(("question-answering", "data.plot=single"), "accuracy", 90, "sees", 28),
+    "answers": Lesson(("question-answering", "data.plot=single"), "accuracy", 90, "sees", 28, after="frames"),
+    "frames": Lesson(("recognition",), "top-1", 95, "sampling", 6.25),
     "choice": Lesson(("multiple-choice", "data.asks=motion"), "accuracy", 90, "sees", 8.3, after="recognition"),
 }
 

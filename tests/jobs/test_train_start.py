@@ -12,7 +12,7 @@ from internvideo.jobs.train_start import begin, merged_with_start
 from internvideo.models import MODELS, load_model
 from internvideo.models.hub import save_pretrained
 from internvideo.models.low_rank import LowRank
-from internvideo.training.objectives import Classify, Contrastive, Coordinate, MaskedPixels
+from internvideo.training.objectives import Answer, Classify, Contrastive, Coordinate, MaskedPixels
 from internvideo.training.recipe import CorpusRecipe, Optimiser, Schedule, TrainRecipe
 
 BASE = TrainRecipe(
@@ -118,6 +118,17 @@ def test_a_tower_of_a_classifier_becomes_that_of_a_video_text_model_again(saved)
     assert all(torch.equal(model.video.state_dict()[name], value) for name, value in trained.video.state_dict().items())
     with pytest.raises(UsageError, match="`text` of `part_weights`"):
         begin(replace(CONTRAST, part_weights={"text": ("viclip-b-16-classifier-debug", folder)}))
+
+
+def test_a_tower_inside_a_part_comes_from_the_part_of_its_kind_whatever_it_is_called(saved):
+    trained, folder = saved("uniformerv2-b-16-debug")
+    asking = replace(BASE, model="internvideo-mm-b-16-answer-debug", objective=Answer(classes=66))
+    asking = replace(asking, network=("base.video.global_layers=0,1",))  # as the other has them
+    model = begin(replace(asking, part_weights={"base.video": ("uniformerv2-b-16-debug", folder)}))
+    own, given = model.base.video.state_dict(), trained.frames.state_dict()
+    assert own.keys() == given.keys() and all(torch.equal(own[name], value) for name, value in given.items())
+    with pytest.raises(UsageError, match="`base.text` of `part_weights`"):
+        begin(replace(asking, part_weights={"base.text": ("uniformerv2-b-16-debug", folder)}))
 
 
 def test_what_shall_not_learn_does_not(saved):

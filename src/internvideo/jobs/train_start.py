@@ -112,14 +112,16 @@ def _take_over(network: nn.Module, weights: Mapping[str, Any]) -> None:
 
 
 def _fill_part(model: nn.Module, part: str, name: str, weights: str) -> None:
-    """Weights of a network into the part of the model that is one such, or into the part of the same name."""
-    target = dict(model.named_children()).get(part)
+    """Weights of a network into the part of the model that is one such, or from its part of that kind; of several such
+    the one of the same name."""
+    target = dict(model.named_modules()).get(part)
     line = pick(MODELS, name, "model")
     if isinstance(target, line.network):
         _take_over(target, line.fit(dict(_loaded(name, weights).state_dict()), config_of(target)))
         return
-    source = dict(_loaded(name, weights).named_children()).get(part)
-    if target is None or type(source) is not type(target):
+    alike = {key: one for key, one in _loaded(name, weights).named_children() if type(one) is type(target)}
+    source = alike.get(part) or (next(iter(alike.values())) if len(alike) == 1 else None)
+    if target is None or source is None:
         fitting = [key for key, one in model.named_children() if isinstance(one, line.network)]
         raise UsageError(f"`{part}` of `part_weights` is no {line.network.__name__}", nearest(part, fitting))
     _take_over(target, source.state_dict())
