@@ -93,7 +93,7 @@ for line in sys.stdin:
     request = json.loads(line)
     wall, cpu, more = time.perf_counter(), time.process_time(), {}
     if "build" in request:
-        vectors = np.load(request["vectors"])
+        vectors = np.load(request["vectors"], mmap_mode="r")  # what an index needs of them it copies
         wall, cpu = time.perf_counter(), time.process_time()
         index = KINDS[request["build"]](vectors, request.get("ef", 0))
     else:

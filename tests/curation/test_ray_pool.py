@@ -1,14 +1,17 @@
 """Which actors a Ray cluster gets: as operators declare, as far as it reaches, and a clear word where it does not."""
 
 from dataclasses import dataclass
+from itertools import repeat
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from internvideo.curation import ray_pool
 from internvideo.curation.operator import Resources
 from internvideo.curation.ray_pool import RayPool, refuse_what_cannot_be_had, room_for
-from internvideo.errors import UsageError
+from internvideo.errors import InternVideoError, UsageError
 
 CPU_ONLY = [{"CPU": 4.0, "memory": 8e9}, {"CPU": 2.0, "memory": 4e9}]
 KINDS = st.builds(Resources, st.sampled_from([0.5, 1.0, 3.0]), st.sampled_from([0.0, 0.25, 1.0]), st.just(0))
@@ -52,6 +55,55 @@ class Answer:
         import os
 
         return task.number, os.environ.get("CUDA_VISIBLE_DEVICES", "")
+
+
+class Cluster:
+    """As much of Ray as the pool uses: actors fail with these errors, one after the other, and then work."""
+
+    def __init__(self, exceptions, errors):
+        self.exceptions, self.errors, self.waited = exceptions, iter(errors), []
+
+    def remote(self, **_):
+        return lambda kind: SimpleNamespace(remote=lambda factory: SimpleNamespace(execute=self))
+
+    def options(self, **_):
+        return SimpleNamespace(remote=lambda task: iter([lambda: ("done", task.number, 0.0, False)]))
+
+    def wait(self, streams, **_):
+        return streams[:1], streams[1:]
+
+    def get(self, answer):
+        for error in self.errors:
+            raise error
+        return answer()
+
+
+def a_pool(monkeypatch, cluster):
+    monkeypatch.setattr(ray_pool, "_ray", lambda: cluster)
+    monkeypatch.setattr(ray_pool.time, "sleep", cluster.waited.append)
+    pool = RayPool(Answer, 1)
+    pool._nodes = [{"CPU": 1.0}]
+    for number in range(3):
+        pool.submit(Unit(number, ()))
+    return pool
+
+
+def test_an_actor_that_is_lost_is_nobodys_fault_also_when_ray_kills_it_for_want_of_memory(monkeypatch):
+    ray = pytest.importorskip("ray")
+    memory, died = ray.exceptions.OutOfMemoryError("low on memory\nmore"), ray.exceptions.ActorDiedError()
+    cluster, done = Cluster(ray.exceptions, [memory, died, memory]), []
+    pool = a_pool(monkeypatch, cluster)
+    for event in pool.events():
+        assert event.outside or event.what == "done"
+        if event.what == "died":
+            pool.submit(event.task)
+        else:
+            done.append(event.value)
+    assert sorted(done) == [0, 1, 2] and cluster.waited == [2, 8]  # memory may be free again; who is dead is dead
+    pool = a_pool(monkeypatch, Cluster(ray.exceptions, repeat(memory)))
+    with pytest.raises(InternVideoError, match=r"loses every actor that it starts: low on memory\n\nhint"):
+        for event in pool.events():
+            pool.submit(event.task)
 
 
 @pytest.mark.slow

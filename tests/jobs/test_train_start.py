@@ -127,7 +127,7 @@ def test_a_tower_inside_a_part_comes_from_the_part_of_its_kind_whatever_it_is_ca
     model = begin(replace(asking, part_weights={"base.video": ("uniformerv2-b-16-debug", folder)}))
     own, given = model.base.video.state_dict(), trained.frames.state_dict()
     assert own.keys() == given.keys() and all(torch.equal(own[name], value) for name, value in given.items())
-    with pytest.raises(UsageError, match="`base.text` of `part_weights`"):
+    with pytest.raises(UsageError, match=r"`base\.text` of `part_weights`"):
         begin(replace(asking, part_weights={"base.text": ("uniformerv2-b-16-debug", folder)}))
 
 

@@ -22,6 +22,7 @@ from internvideo.curation.pool import BEAT_SECONDS, Event, Handler, Pool
 from internvideo.errors import InternVideoError, UsageError
 
 LOST = 5  # actors that may be lost, per worker, without one task done
+LONGEST_WAIT = 30  # seconds until another is started where Ray has killed one for want of memory
 
 
 def _ray() -> Any:
@@ -184,21 +185,29 @@ class RayPool:
 
     def _hear(self, stream: Any) -> Iterator[Event]:
         ray, held = _ray(), self._held[stream]
+        lost = ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError, ray.exceptions.WorkerCrashedError
         try:
             what, value, seconds, outside = ray.get(next(stream))
         except StopIteration:
             del self._held[stream]
             self._groups[held.kind].idle.append(held.actor)
-        except ray.exceptions.RayActorError:
-            yield from self._replace(stream)
+        except lost as error:  # with OutOfMemoryError Ray has killed it for the sake of the machine
+            yield from self._replace(stream, error)
         else:
             self._lost = self._lost if what == "progress" else 0
             yield Event(what, held.task, value, seconds, outside)
 
-    def _replace(self, stream: Any) -> Iterator[Event]:
+    def _replace(self, stream: Any, error: Exception) -> Iterator[Event]:
         held = self._held.pop(stream)
         self._lost += 1
         if self._lost > LOST * self._size:
-            raise InternVideoError("Ray loses every actor that it starts", "`ray status` and its logs say why")
+            raise InternVideoError(f"Ray loses every actor that it starts: {_told(error)}", "`ray status` says more")
+        if isinstance(error, _ray().exceptions.OutOfMemoryError):
+            time.sleep(min(LONGEST_WAIT, 2**self._lost))
         self._groups[held.kind].size -= 1
         yield Event("died", held.task, "its actor was lost", time.monotonic() - held.since, outside=True)
+
+
+def _told(error: Exception) -> str:
+    """The first line of what Ray says."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
