@@ -5,7 +5,7 @@ Run     internvideo train configs/finetune/moving_shapes_frames.py --out frames
         internvideo train configs/finetune/moving_shapes_answers.py --out run
         internvideo evaluate question-answering --data moving_shapes data.plot=single --model run
 Cost    printed by `--estimate`
-Expect  docs/results.md, "Tasks learned on moving_shapes"
+Expect  97 % of 400 questions right, from questions alone 31 (docs/results.md)
 """
 
 from dataclasses import replace

@@ -4,7 +4,7 @@ InternVideo-MM looks through, so that questions about motions can begin from it.
 Run     internvideo train configs/finetune/moving_shapes_frames.py --out run
         internvideo evaluate recognition --data moving_shapes --model run
 Cost    printed by `--estimate`
-Expect  docs/results.md, "Tasks learned on moving_shapes"
+Expect  99 % of 160 test files right, by guess 6 (docs/results.md)
 """
 
 from dataclasses import replace

@@ -5,7 +5,7 @@ Run     internvideo train configs/finetune/moving_shapes_recognition.py --out re
         internvideo train configs/finetune/moving_shapes_open_set.py --out run
         internvideo evaluate open-set --data moving_shapes --model run
 Cost    printed by `--estimate`
-Expect  docs/results.md, "Tasks learned on moving_shapes"
+Expect  AUROC 94, closed-set accuracy 99 (docs/results.md)
 """
 
 from dataclasses import replace

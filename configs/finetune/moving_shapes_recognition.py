@@ -4,7 +4,7 @@ none comes twice.
 Run     internvideo train configs/finetune/moving_shapes_recognition.py --out run
         internvideo evaluate recognition --data moving_shapes --model run
 Cost    printed by `--estimate`
-Expect  docs/results.md, "Tasks learned on moving_shapes"
+Expect  98 % of 160 test files right, by guess 6 (docs/results.md)
 """
 
 from collections.abc import Iterator

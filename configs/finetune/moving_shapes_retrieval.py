@@ -6,7 +6,7 @@ Run     internvideo train configs/finetune/moving_shapes_recognition.py --out re
         internvideo train configs/finetune/moving_shapes_retrieval.py --out run
         internvideo evaluate retrieval --data moving_shapes --model run
 Cost    printed by `--estimate`
-Expect  docs/results.md, "Tasks learned on moving_shapes"
+Expect  text to video R@1 38 among 200, 16 before (docs/results.md)
 """
 
 from dataclasses import replace
