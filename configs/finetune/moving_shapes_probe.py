@@ -4,7 +4,7 @@ Run     internvideo train configs/finetune/moving_shapes_probe.py --out run
         internvideo evaluate recognition --data moving_shapes --model run
         the linear probe, a class head on the class token: network=attentive=false
 Cost    printed by `--estimate`
-Expect  not measured yet
+Expect  99 % of 160 test files right, either way (docs/results.md)
 """
 
 from dataclasses import replace
