@@ -20,6 +20,7 @@ def config() -> TrainRecipe:
         ),
         objective=Contrastive(),
         augment=Augment(crop="none", flip=0.0),  # captions say left and right
+        kept_gigabytes=0.5,
         batch=32,
         epochs=12,
         optimiser=Optimiser(groups="viclip", rate=1e-3, weight_decay=0.02, betas=(0.9, 0.98)),
