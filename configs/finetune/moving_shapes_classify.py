@@ -37,7 +37,6 @@ def config() -> TrainRecipe:
         optimiser=Optimiser(groups="videomae", rate=5e-3, weight_decay=0.05),
         schedule=Schedule(kind="videomae", warmup=1.0),
         clip=1.0,
-        workers=1,
         save_every=80,
         evaluate_every=80,
     )
