@@ -185,7 +185,7 @@ class RayPool:
 
     def _hear(self, stream: Any) -> Iterator[Event]:
         ray, held = _ray(), self._held[stream]
-        lost = ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError, ray.exceptions.WorkerCrashedError
+        lost = ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError
         try:
             what, value, seconds, outside = ray.get(next(stream))
         except StopIteration:

@@ -91,7 +91,7 @@ class Loader:
     """Endless epochs of batches, the same for every number of workers and after every resume.
 
     A batch is `{"video": (B, 3, T, size, size) float32, "uid": (B,) int64, "source": (B,) int64, "media": str}`, with
-    "text" (B, L) int64 if the recipe has a context, "label" (B,) int64 if all samples have one and "soft" (B, K)
+    "text" (B, L) int64 if the recipe has a context, "label" (B,) int64 if samples have one (-1: none) and "soft" (B, K)
     float32, shares of classes, if some have several; B = batch * repeats, images have T = 1. Equal sources are equal
     films; a sample of none is its own.
 
